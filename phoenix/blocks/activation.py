@@ -16,27 +16,37 @@ from torch import Tensor
 from ..arguments import expect_choice, expect_positive
 
 # %% ../../nbs/blocks/20_activation.ipynb #d4561af1
-def silu_ref(x: Tensor) -> Tensor:
+def silu_ref(
+    x: Tensor,  # any shape
+) -> Tensor:  # the same shape
     "The plain formula of SiLU (Elfwing, Uchibe & Doya 2018)"
     return x * torch.sigmoid(x)
 
 # %% ../../nbs/blocks/20_activation.ipynb #2a86b015
-def gelu_ref(x: Tensor) -> Tensor:
+def gelu_ref(
+    x: Tensor,  # any shape
+) -> Tensor:  # the same shape
     "The plain formula of GELU (Hendrycks & Gimpel 2016, §2)"
     return x / 2 * (1 + torch.erf(x / 2**0.5))
 
 
-def gelu_tanh_ref(x: Tensor) -> Tensor:
+def gelu_tanh_ref(
+    x: Tensor,  # any shape
+) -> Tensor:  # the same shape
     "The tanh approximation of GELU (Hendrycks & Gimpel 2016, §2)"
     return x / 2 * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
 
 # %% ../../nbs/blocks/20_activation.ipynb #353eea37
-def relu2(x: Tensor) -> Tensor:
+def relu2(
+    x: Tensor,  # any shape
+) -> Tensor:  # the same shape
     "Squared ReLU (So et al. 2021, Primer)"
     return F.relu(x).square()
 
 # %% ../../nbs/blocks/20_activation.ipynb #ed59e560
-def softplus_ref(x: Tensor) -> Tensor:
+def softplus_ref(
+    x: Tensor,  # any shape
+) -> Tensor:  # the same shape
     "The plain formula of softplus (Dugas et al. 2001), written so that large `x` does not overflow"
     return torch.logaddexp(x, torch.zeros_like(x))
 
@@ -50,6 +60,10 @@ def inverse_softplus(
     return y + torch.log(-torch.expm1(-y))
 
 # %% ../../nbs/blocks/20_activation.ipynb #695e740c
+def _identity(x: Tensor) -> Tensor:
+    return x
+
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
     "gelu": F.gelu,
@@ -57,7 +71,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "relu2": relu2,
     "softplus": F.softplus,
-    "identity": torch.nn.Identity(),
+    "identity": _identity,
 }
 
 
