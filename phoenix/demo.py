@@ -34,9 +34,10 @@ def train_and_test(init: str, delay: int, steps: int, sequences: int = 128) -> t
     progress = lambda i, loss: print(f"  step {i + 1:4d}  loss {loss:.3f}", flush=True) if (i + 1) % 30 == 0 else None
     train_echo(model, delay, length, steps, report=progress)
     right = echo_accuracy(model, delay, length, sequences)
-    row = dict(init=init, delay=delay, steps=steps, parameters=sum(p.numel() for p in model.parameters()))
-    row |= dict(seconds=time.perf_counter() - start, accuracy=right.mean().item())
-    return model, row | dict(interval=1.96 * right.std().item() / sequences**0.5)
+    size, seconds = sum(p.numel() for p in model.parameters()), time.perf_counter() - start
+    row: dict[str, Any] = dict(init=init, delay=delay, steps=steps, parameters=size, seconds=seconds)
+    row |= dict(accuracy=right.mean().item(), interval=1.96 * right.std().item() / sequences**0.5)
+    return model, row
 
 
 def step_times(model: S4DModel, lengths: tuple[int, ...] = (100, 10_000)) -> list[float]:

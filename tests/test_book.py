@@ -91,7 +91,10 @@ def test_readme_shows_pictures_of_the_tree(written):
     assert len(images) == 1 and (written / images[0]).read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("name", ["phoenix/total.py", "phoenix/ssm/__init__.py", "README.md", "docs/_static/architecture.svg"])
+WRITTEN = ("phoenix/total.py", "phoenix/ssm/__init__.py", "README.md", "docs/_static/architecture.svg")
+
+
+@pytest.mark.parametrize("name", WRITTEN)
 def test_edit_by_hand_is_found_and_mended(tree, name):
     before = (tree / name).read_bytes()
     (tree / name).write_bytes(before + b"# by hand\n")

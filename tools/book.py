@@ -183,6 +183,8 @@ def write_inits(root: Path, modules: dict[str, Path]) -> None:
     "Let each part re-export the public names of its modules; an `__init__.py` written by hand is left alone"
     for part in list(PARTS)[1:]:
         folder = root / "phoenix" / part
+        if f"{part}.__init__" in modules:
+            raise SystemExit(f"{modules[f'{part}.__init__']}: the __init__ of a part is written here, not exported")
         mine = [module.removeprefix(f"{part}.") for module in modules if module.startswith(f"{part}.")]
         old = (folder / "__init__.py").read_text(encoding="utf-8") if mine else ""
         if mine and (MARK in old or not old.strip()):

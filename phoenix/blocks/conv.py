@@ -132,6 +132,11 @@ class _Conv(nn.Module):
         self.bias = nn.Parameter(torch.empty(d_out)) if bias else None
         conv_init_(self.weight, self.bias, init, self.tap)
 
+    def extra_repr(self) -> str:
+        return ", ".join(
+            f"{o}={getattr(self, o)}" for o in ("d_in", "d_out", "kernel_size", "stride", "dilation", "groups")
+        )
+
 # %% ../../nbs/blocks/80_conv.ipynb #9057e52f
 class Conv1D(_Conv):
     "Convolution over (B, L, D_in), causal unless told (van den Oord et al. 2016, §2.1); `ValueError` for bad sizes"

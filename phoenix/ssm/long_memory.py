@@ -84,9 +84,10 @@ class S4DModel(nn.Module):
         return self._run("step", x, state)
 
     def _run(self, how: str, x: Tensor, state: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
-        h, states = self.encode(x), list(state or [None] * len(self.blocks))
-        for i, block in enumerate(self.blocks):
-            h, states[i] = getattr(block, how)(h, states[i])
+        h, states = self.encode(x), []
+        for block, before in zip(self.blocks, state or [None] * len(self.blocks), strict=True):
+            h, after = getattr(block, how)(h, before)
+            states.append(after)
         return self.decode(self.norm(h)), states
 
 # %% ../../nbs/ssm/35_long_memory.ipynb #6e7b165e

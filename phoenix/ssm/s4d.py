@@ -69,7 +69,7 @@ def _long_conv(x: Tensor, k: Tensor, batch: int) -> Tensor:
     "Causal convolution over L of (B or 1, L, D) with (B or 1, L, D); summed over the batch if `batch` is 1"
     L, D, B = x.shape[1], x.shape[2], max(x.shape[0], k.shape[0])
     n = _fft_length(2 * L)
-    block = max(1, 2**24 // (B * n))  # at most 64 MiB of float32 for each padded block of channels
+    block = max(1, 2**22 // (B * n))  # at most 16 MiB of float32 for each padded block of channels
     y = x.new_empty(batch, L, D)
     for d in range(0, D, block):
         spectra = [torch.fft.rfft(v[..., d : d + block].mT.contiguous(), n) for v in (x, k)]
