@@ -50,7 +50,7 @@ def step_times(model: S4DModel, lengths: tuple[int, ...] = (100, 10_000)) -> lis
     return seconds
 
 # %% ../nbs/90_demo.ipynb #cdff9aab
-def run_demo(delay: int = 1000, steps: int = 120, out: str | Path = "_runs/demo") -> list[dict[str, Any]]:
+def run_demo(delay: int = 1000, steps: int = 200, out: str | Path = "_runs/demo") -> list[dict[str, Any]]:
     "Train both models, print what happens, write listening.png and results.json to `out`; returns the rows"
     out, rows, heard = Path(out), [], {}
     expect_int("delay", delay, at_least=16)
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> None:
         prog="phoenix.demo", description="A memory of a thousand steps, learnt in a minute"
     )
     parser.add_argument("--delay", type=int, default=1000, help="how far back the answer lies, in samples")
-    parser.add_argument("--steps", type=int, default=120, help="optimiser steps of each model")
+    parser.add_argument("--steps", type=int, default=200, help="optimiser steps of each model")
     parser.add_argument("--out", default="_runs/demo", help="folder for the picture and the numbers")
     args = parser.parse_args(argv)
     try:

@@ -7,6 +7,7 @@ __all__ = ['synchronize', 'time_call', 'median_time', 'speedup', 'peak_memory', 
 
 # %% ../nbs/01_measure.ipynb #66eb57f3
 import csv
+import ctypes
 import gc
 import json
 import os
@@ -75,6 +76,8 @@ def _cpu_peak(f: Callable[[], Any]) -> int:
         before = highest()
         f()
         return highest() - before
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)  # else pages that the allocator kept would be used again and not counted
     Path("/proc/self/clear_refs").write_text("5")  # the highest size starts anew from the present one
     before = _resident("VmRSS")
     f()

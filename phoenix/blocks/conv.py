@@ -125,17 +125,15 @@ class _Conv(nn.Module):
     ):
         super().__init__()
         _expect_conv(d_in, d_out, groups, init, kernel_size=kernel_size, stride=stride, dilation=dilation)
-        self.d_in, self.d_out, self.stride, self.causal, self.init = d_in, d_out, stride, causal, init
-        self.kernel_size, self.dilation, self.groups = kernel_size, dilation, groups
+        self.d_in, self.d_out, self.kernel_size, self.causal = d_in, d_out, kernel_size, causal
+        self.stride, self.dilation, self.groups, self.init = stride, dilation, groups, init
         self.tap = kernel_size - 1 if causal else (kernel_size - 1) // 2  # the one on the present token
         self.weight = nn.Parameter(torch.empty(d_out, d_in // groups, kernel_size))
         self.bias = nn.Parameter(torch.empty(d_out)) if bias else None
         conv_init_(self.weight, self.bias, init, self.tap)
 
     def extra_repr(self) -> str:
-        return ", ".join(
-            f"{o}={getattr(self, o)}" for o in ("d_in", "d_out", "kernel_size", "stride", "dilation", "groups")
-        )
+        return ", ".join(f"{o}={getattr(self, o)}" for o in "d_in d_out kernel_size stride dilation groups".split())
 
 # %% ../../nbs/blocks/80_conv.ipynb #9057e52f
 class Conv1D(_Conv):

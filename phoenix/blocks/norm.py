@@ -7,8 +7,6 @@ __all__ = ['NORMS', 'rms_norm_ref', 'layer_norm_ref', 'group_norm_ref', 'RMSNorm
            'norm']
 
 # %% ../../nbs/blocks/10_norm.ipynb #7fb0e523
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..arguments import expect_choice, expect_int, expect_shape
