@@ -54,7 +54,7 @@ def figure(modules: dict[str, set[str]], order: list[str], path: Path) -> None:
 
     plt.rcParams["svg.hashsalt"] = "phoenix"  # the same picture gives the same bytes
     parts = [p for p in order if any(part_of(m) == p for m in modules)]
-    edges = Counter((part_of(m), part_of(i)) for m, found in modules.items() for i in found)
+    edges = Counter((part_of(m), part_of(i)) for m, found in modules.items() for i in sorted(found))
     fig, ax = plt.subplots(figsize=(8, 0.9 * len(parts) + 0.4), constrained_layout=True)
     for y, part in enumerate(parts):
         names = ", ".join(m.split(".")[-1] for m in modules if part_of(m) == part)
