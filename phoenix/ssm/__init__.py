@@ -11,7 +11,7 @@ from .hippo import (
     s4d_real, legs_diagonal, HiPPOInitializer
 )
 from .s4d import (
-    HALF, vandermonde_ref, vandermonde, long_conv_ref, long_conv, S4DKernel, last_state
+    vandermonde_ref, vandermonde, long_conv_ref, long_conv, S4DSystem, S4DKernel, last_state
 )
 from .long_memory import (
     S4DBlock, S4DModel, echo_batch, echo_accuracy, train_echo, listening
@@ -21,6 +21,6 @@ __all__ = [
     'DISCRETIZATIONS', 'euler_ref', 'zoh', 'phi1_ref', 'phi1', 'zoh_diagonal', 'bilinear', 'bilinear_diagonal',
     'euler_diagonal', 'discretize', 'MEASURES', 'S4D_INITS', 'legs', 'legt', 'lagt', 'fout', 'hippo_memory',
     'hippo_basis', 'hippo_recall', 's4d_legs', 's4d_lin', 's4d_inv', 's4d_real', 'legs_diagonal', 'HiPPOInitializer',
-    'HALF', 'vandermonde_ref', 'vandermonde', 'long_conv_ref', 'long_conv', 'S4DKernel', 'last_state', 'S4DBlock',
+    'vandermonde_ref', 'vandermonde', 'long_conv_ref', 'long_conv', 'S4DSystem', 'S4DKernel', 'last_state', 'S4DBlock',
     'S4DModel', 'echo_batch', 'echo_accuracy', 'train_echo', 'listening'
 ]
