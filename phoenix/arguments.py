@@ -6,11 +6,13 @@
 __all__ = ['expect_shape', 'expect_int', 'expect_choice', 'expect_same_device', 'can_read', 'expect_finite', 'expect_positive']
 
 # %% ../nbs/03_arguments.ipynb #b19c2002
+import operator
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 # %% ../nbs/03_arguments.ipynb #93fb3e71
 def expect_shape(
@@ -26,7 +28,8 @@ def expect_shape(
     named = axes[1:] if axes[0] == "..." else axes
     tail = x.shape[x.ndim - len(named) :] if x.ndim >= len(named) else ()
     fits = len(tail) == len(named) and (axes[0] == "..." or x.ndim == len(named))
-    if not fits or any(size != sizes.get(axis, size) for axis, size in zip(named, tail, strict=True)):
+    bound = dict(zip(named, tail, strict=False)) | sizes  # a name that comes twice stands for one size
+    if not fits or any(size != bound[axis] for axis, size in zip(named, tail, strict=True)):
         known = ", ".join(f"{axis}={sizes[axis]}" for axis in named if axis in sizes)
         raise ValueError(
             f"{name}: expected shape ({', '.join(axes)}){f' with {known}' * bool(known)}, got {tuple(x.shape)}"
@@ -40,11 +43,11 @@ def expect_shape(
 # %% ../nbs/03_arguments.ipynb #41d058ca
 def expect_int(name: str, value: Any, at_least: int = 1) -> int:
     "Raise `TypeError` unless `value` is a whole number, `ValueError` if it is below `at_least`"
-    if not isinstance(value, int) or isinstance(value, bool):
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name}: expected a whole number, got {value!r} ({type(value).__name__})")
-    if value < at_least:
-        raise ValueError(f"{name}: expected at least {at_least}, got {value}")
-    return value
+    if (number := operator.index(value)) < at_least:
+        raise ValueError(f"{name}: expected at least {at_least}, got {number}")
+    return number
 
 # %% ../nbs/03_arguments.ipynb #05d176da
 def expect_choice(name: str, value: Any, choices: Iterable[str]) -> str:
@@ -65,8 +68,10 @@ def expect_same_device(**tensors: Tensor | None) -> torch.device | None:
 
 # %% ../nbs/03_arguments.ipynb #2343037d
 def can_read(x: Tensor) -> bool:
-    "Whether the values of `x` may be looked at: not on the meta device, not while compiling or capturing a graph"
-    if x.is_meta or torch.compiler.is_compiling():
+    "Whether the values of `x` may be looked at: not meta or fake, not under vmap, not while compiling or capturing"
+    if x.is_meta or torch.compiler.is_compiling() or isinstance(x, FakeTensor):
+        return False
+    if torch._C._are_functorch_transforms_active():  # under vmap a value stands for many
         return False
     return not (x.is_cuda and torch.cuda.is_current_stream_capturing())
 

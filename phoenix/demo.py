@@ -28,7 +28,6 @@ def sparkline(values: Tensor, width: int = 64) -> str:
 # %% ../nbs/90_demo.ipynb #5ea36222
 def train_and_test(init: str, delay: int, steps: int, sequences: int = 128) -> tuple[S4DModel, dict[str, Any]]:
     "Train an `S4DModel` on the echo of `delay` samples; the model, and a row of what was measured on fresh signals"
-    torch.manual_seed(0)
     model = S4DModel(1, 1, generator=torch.Generator().manual_seed(0), init=init)
     length, start = delay + delay // 2, time.perf_counter()
     progress = lambda i, loss: print(f"  step {i + 1:4d}  loss {loss:.3f}", flush=True) if (i + 1) % 30 == 0 else None
@@ -54,6 +53,7 @@ def run_demo(delay: int = 1000, steps: int = 200, out: str | Path = "_runs/demo"
     "Train both models, print what happens, write listening.png and results.json to `out`; returns the rows"
     out, rows, heard = Path(out), [], {}
     expect_int("delay", delay, at_least=16)
+    expect_int("steps", steps)
     print(f"Echo: random bits come in, and the answer is the bit of {delay} steps ago. Guessing gives 50 %.\n")
     for label, init in {"S4D": "lin", "twin without long memory": "real"}.items():
         print(f"training the {label} ({steps} steps, each signal seen once)")
@@ -85,7 +85,7 @@ def _plot(heard: dict[str, Tensor], path: Path) -> Path:
 
 # %% ../nbs/90_demo.ipynb #0bcbb4d5
 def main(argv: list[str] | None = None) -> None:
-    "`python -m phoenix.demo [--delay 1000] [--steps 120] [--out _runs/demo]`"
+    "`python -m phoenix.demo [--delay 1000] [--steps 200] [--out _runs/demo]`"
     parser = argparse.ArgumentParser(
         prog="phoenix.demo", description="A memory of a thousand steps, learnt in a minute"
     )

@@ -9,6 +9,7 @@ __all__ = ['synchronize', 'time_call', 'median_time', 'speedup', 'peak_memory', 
 import csv
 import ctypes
 import gc
+import io
 import json
 import os
 import statistics
@@ -68,6 +69,8 @@ def _resident(field: str) -> int:
 
 
 def _cpu_peak(f: Callable[[], Any]) -> int:
+    if sys.platform == "win32":
+        raise NotImplementedError("peak_memory: memory of the CPU can be measured on Linux and macOS")
     if sys.platform != "linux":
         import resource
 
@@ -89,6 +92,8 @@ def peak_memory(
     device: str = "cpu",  # "cpu" or a CUDA device
 ) -> int:  # bytes above what was in use before
     "Peak of the memory that a call of `f` takes on `device`, above what was there before the call"
+    if torch.device(device).type not in ("cpu", "cuda"):
+        raise ValueError(f"device: expected 'cpu' or a CUDA device, got {device!r}")
     gc.collect()
     if torch.device(device).type == "cpu":
         return _cpu_peak(f)
@@ -123,31 +128,35 @@ def save_rows(rows: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Pat
     if path.suffix not in (".json", ".csv"):
         raise ValueError(f"path: expected a name that ends in .json or .csv, got {path.name!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO(newline="")
+    if path.suffix == ".json":
+        json.dump([dict(row) for row in rows], text, indent=1, allow_nan=False)
+    else:
+        writer = csv.DictWriter(text, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))
+        writer.writeheader()
+        writer.writerows(rows)
     draft = path.with_name(path.name + ".part")
-    with draft.open("w", newline="", encoding="utf-8") as file:
-        if path.suffix == ".json":
-            json.dump([dict(row) for row in rows], file, indent=1)
-        else:
-            writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))
-            writer.writeheader()
-            writer.writerows(rows)
+    draft.write_text(text.getvalue(), encoding="utf-8", newline="")
     return draft.replace(path)
 
 
 def load_rows(path: str | os.PathLike) -> list[dict]:
     "Rows that `save_rows` wrote; numbers come back as numbers from .json and as text from .csv"
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        return json.load(file) if Path(path).suffix == ".json" else list(csv.DictReader(file))
+    path = Path(path)
+    if path.suffix not in (".json", ".csv"):
+        raise ValueError(f"path: expected a name that ends in .json or .csv, got {path.name!r}")
+    with path.open(newline="", encoding="utf-8") as file:
+        return json.load(file) if path.suffix == ".json" else list(csv.DictReader(file))
 
 # %% ../nbs/01_measure.ipynb #c910df2c
 def bar_chart(rows: Sequence[Mapping[str, Any]], value: str = "speedup", label: str | None = None) -> Any:
     "Horizontal bars of `value` for each row, quartiles as whiskers where the row has them; returns the axes"
-    import matplotlib.pyplot as plt
+    from matplotlib import pyplot
 
-    _, ax = plt.subplots(figsize=(6, 0.5 + 0.4 * len(rows)))
+    _, ax = pyplot.subplots(figsize=(6, 0.5 + 0.4 * len(rows)))
     names, values = [row["name"] for row in rows], [row[value] for row in rows]
     whiskers = None
-    if value == "speedup":
+    if all({"low", "high"} <= row.keys() for row in rows) and value == "speedup":
         whiskers = [[r[value] - r["low"] for r in rows], [r["high"] - r[value] for r in rows]]
     ax.barh(names, values, xerr=whiskers, color="tab:orange", ecolor="black", capsize=3)
     ax.invert_yaxis()

@@ -21,7 +21,7 @@ LETTERS = {
     "repair": "P",
     "imaging": "I",
 }
-MENTION = re.compile(r"\beqs?\. ([A-Z]\d\d\.\d+)")
+MENTION = re.compile(r"\b([CBTSMRXDYPI]\d\d\.\d+)\b")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ DISPLAYED = re.compile(r"(?<!\\)\$\$(.+?)\$\$", re.S)
 TAG = re.compile(r"\s*\\tag\{([^}]*)\}")
 SOURCE = re.compile(r"^Source:\s*(.+)$", re.M)
 ASSERTION = re.compile(r"^(?!\s*#).*\b(?:assert\b|(?:assert_close|check_\w+)\()", re.M)
-COMMENT = re.compile(r"^#(?!\s*\|)\s*(\S.*)$", re.M)
+COMMENT = re.compile(r"^#(?!\s*\|)\s*\S.*(?:\n#.*)*", re.M)
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -27,8 +27,8 @@ class Equation:
     tag: str  # its number, such as S10.1
     tex: str  # what is displayed, without the tag
     source: str  # the paper, in Markdown
-    symbols: tuple[str, ...]  # public names defined in the exported cell that follows
-    check: str  # first comment line of the cell that asserts it
+    symbols: tuple[str, ...]  # public names that are defined after it and that its check names
+    check: str  # first comment of the cell that asserts it
     notebook: Path
 
 
@@ -66,11 +66,22 @@ def equations(path: Path) -> list[Equation]:
     return found
 
 
+def names(cell: NotebookNode) -> set[str]:
+    "Every name that the code of a cell mentions"
+    nodes = list(ast.walk(ast.parse(cell.source)))
+    return {n.id for n in nodes if isinstance(n, ast.Name)} | {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+
+
 def implementation(following: list[NotebookNode]) -> tuple[tuple[str, ...], str]:
-    "Names defined in the first exported cell of `following`, and the comment of the first asserting cell after it"
-    code = [cell for cell in following if cell.cell_type == "code"]
-    first = next((i for i, cell in enumerate(code) if is_exported(cell)), len(code))
-    symbols = tuple(d.name for cell in code[first : first + 1] for d in definitions(cell))
-    checks = (cell.source for cell in code[first + 1 :] if not is_exported(cell) and ASSERTION.search(cell.source))
-    comment = COMMENT.search(next(checks, ""))
-    return symbols, comment[1] if comment else ""
+    "The first asserting cell after exported ones: those of their public names that it uses, and its first comment"
+    defined: list[str] = []
+    for cell in following:
+        if cell.cell_type != "code":
+            continue
+        if is_exported(cell):
+            defined += [d.name for d in definitions(cell)]
+        elif defined and ASSERTION.search(cell.source):
+            comment, used = COMMENT.search(cell.source), names(cell)
+            words = " ".join(line.lstrip("# ") for line in comment[0].splitlines()) if comment else ""
+            return tuple(name for name in defined if name in used), words
+    return tuple(defined), ""

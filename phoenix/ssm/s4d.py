@@ -40,7 +40,7 @@ def vandermonde(
     L: int,  # number of time steps
 ) -> Tensor:  # (…, L) real
     "Real part of `sum_n w_n exp(log_a_n s)` for s < L, with tables of (…, N, sqrt(L)) and one matrix product (S30.2)"
-    T = math.isqrt(max(L - 1, 0)) + 1
+    T = math.ceil(math.sqrt(L))
     steps = torch.arange(T, device=log_a.device)
     coarse = w[..., None] * _powers(log_a, T * steps[: -(-L // T)])
     fine = _powers(log_a, steps)
@@ -105,7 +105,10 @@ def long_conv(
 ) -> Tensor:  # (B, L, D)
     "Causal convolution over the whole length by FFT, differentiable to any order (S4 §2.4)"
     B, L, D = expect_shape("x", x, "B L D")
-    expect_shape("k", k, "B L D", B=1 if k.ndim == 3 and k.shape[0] == 1 else B, L=L, D=D)
+    for name, v in dict(x=x, k=k).items():
+        if isinstance(v, Tensor) and v.dtype not in (torch.float32, torch.float64):
+            raise TypeError(f"{name}: expected float32 or float64, got {v.dtype}")
+    expect_shape("k", k, "B L D", B=1 if isinstance(k, Tensor) and k.shape[:1] == (1,) else B, L=L, D=D)
     expect_same_device(x=x, k=k)
     return _long_conv(x, k.to(x.dtype), B)
 
@@ -132,15 +135,17 @@ class S4DSystem(nn.Module):
         self.d_model, self.d_state = expect_int("d_model", d_model), expect_int("d_state", d_state)
         self.discretization = expect_choice("discretization", discretization, DISCRETIZATIONS)
         modes = S4D_INITS[expect_choice("init", init, S4D_INITS)](d_state)
-        self.pair = 2.0 if modes.is_complex() else 1.0  # each complex mode stands for its conjugate too
-        shape = (d_model, len(modes))
-        spread = torch.rand(d_model, generator=generator)
+        draw = lambda f, *shape: f(*shape, generator=generator, dtype=torch.float32)
+        shape, spread = (d_model, len(modes)), draw(torch.rand, d_model)
         self.log_delta = nn.Parameter(math.log(dt_min) + spread * math.log(dt_max / dt_min))
         self.log_decay = nn.Parameter((-modes.real).log().float().expand(shape).clone())
-        self.frequency = nn.Parameter((modes.imag if modes.is_complex() else 0 * modes).float().expand(shape).clone())
-        self.B = nn.Parameter(torch.tensor([1.0, 0.0]).expand(*shape, 2).clone())
-        self.C = nn.Parameter(torch.randn(*shape, 2, generator=generator) / math.sqrt(2))
-        self.D = nn.Parameter(torch.randn(d_model, generator=generator))
+        if modes.is_complex():
+            self.frequency = nn.Parameter(modes.imag.float().expand(shape).clone())
+        else:  # a real start stays real
+            self.register_buffer("frequency", torch.zeros(shape, dtype=torch.float32))
+        self.B = nn.Parameter(torch.tensor([1.0, 0.0], dtype=torch.float32).expand(*shape, 2).clone())
+        self.C = nn.Parameter(math.sqrt(2) * draw(torch.randn, *shape, 2))
+        self.D = nn.Parameter(draw(torch.randn, d_model))
 
     def extra_repr(self) -> str:
         return f"d_model={self.d_model}, d_state={self.d_state}, discretization={self.discretization!r}"
@@ -179,33 +184,33 @@ class S4DKernel(S4DSystem):
     def forward_recurrent(self, x: Tensor, h: Tensor | None = None) -> tuple[Tensor, Tensor]:
         "`x` (B, L, D) from state `h` (B, D, N) complex or None -> outputs (B, L, D) and the last state, step by step"
         wide, (log_a, B_bar, C) = _check_input(self, x), _system(self)
-        h, A_bar, ys = _check_state(self, x, h), log_a.exp(), []
+        h, A_bar, ys = _check_state(self, x, h, B_bar), log_a.exp(), []
         for x_t in wide.unbind(1):
             h = A_bar * h + B_bar * x_t[..., None]
             ys.append((C * h).real.sum(-1))
         return (torch.stack(ys, 1) + self.D * wide).to(x.dtype), h
 
-    def step(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        "One token `x` (B, D) from `state` -> output (B, D) and the next state, in time independent of the past"
-        expect_shape("x", x, "B D", D=self.d_model)
-        y, state = self.forward_recurrent(x[:, None], state)
+    def step(self, x_t: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        "One token `x_t` (B, D) from `state` -> output (B, D) and the next state, in time independent of the past"
+        expect_shape("x_t", x_t, "B D", D=self.d_model)
+        y, state = self.forward_recurrent(x_t[:, None], state)
         return y[:, 0], state
 
     def stream(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         "A piece `x` (B, L, D) from `state` -> outputs (B, L, D) and the last state, at the speed of the convolution"
-        y, h, (log_a, B_bar, C) = self.forward_conv(x), _check_state(self, x, state), _system(self)
+        y, (log_a, B_bar, C) = self.forward_conv(x), _system(self)
+        h = _check_state(self, x, state, B_bar)
         echo = vandermonde(log_a, C * log_a.exp() * h, x.shape[1]).mT  # what the state still has to say
         return y + echo.to(y.dtype), last_state(log_a, B_bar, x.to(h.real.dtype), h)
 
 # %% ../../nbs/ssm/30_s4d.ipynb #0df83b19
 def _system(layer: S4DSystem) -> tuple[Tensor, Tensor, Tensor]:
-    "Logarithm of A_bar, B_bar, and C with the factor of the conjugate pairs, each (D, N) complex"
-    A_bar, B_bar = layer.discretize()
+    "Logarithm of A_bar, B_bar and C, each (D, N) complex; not through A_bar, whose rounding a long power multiplies"
+    log_a = torch.complex(-layer.log_decay.exp(), layer.frequency) * layer.log_delta.exp()[:, None]
     if layer.discretization == "bilinear":
-        log_a = A_bar.log()
-    else:  # not through A_bar, whose rounding a long power would multiply
-        log_a = torch.complex(-layer.log_decay.exp(), layer.frequency) * layer.log_delta.exp()[:, None]
-    return log_a, B_bar, layer.pair * torch.view_as_complex(layer.C)
+        log_a = torch.log1p(log_a / 2) - torch.log1p(-log_a / 2)
+        log_a = torch.complex(log_a.real.clamp(min=-80.0), log_a.imag)  # a step of exactly -2 gives the factor 0
+    return log_a, layer.discretize()[1], torch.view_as_complex(layer.C)
 
 
 def _check_input(layer: S4DSystem, x: Tensor) -> Tensor:
@@ -218,20 +223,21 @@ def _check_input(layer: S4DSystem, x: Tensor) -> Tensor:
     return x.to(layer.D.dtype)
 
 
-def _check_state(layer: S4DSystem, x: Tensor, h: Tensor | None) -> Tensor:
-    "Guard the state `h` (B, D, N); None stands for zeros"
+def _check_state(layer: S4DSystem, x: Tensor, state: Tensor | None, B_bar: Tensor) -> Tensor:
+    "Guard the state (B, D, N), and cast it to the precision of `B_bar`; None stands for zeros"
     D, N = layer.log_decay.shape
-    if h is None:
-        return torch.zeros(x.shape[0], D, N, dtype=layer.D.dtype.to_complex(), device=x.device)
-    expect_shape("state", h, "B D N", B=x.shape[0], D=D, N=N)
-    expect_same_device(x=x, state=h)
-    return h
+    if state is None:
+        return torch.zeros(x.shape[0], D, N, dtype=B_bar.dtype, device=x.device)
+    expect_shape("state", state, "B D N", B=x.shape[0], D=D, N=N)
+    expect_same_device(x=x, state=state)
+    expect_finite("state", state)
+    return state.to(B_bar.dtype)
 
 # %% ../../nbs/ssm/30_s4d.ipynb #cc291aa0
 def last_state(log_a: Tensor, B_bar: Tensor, x: Tensor, h: Tensor) -> Tensor:
     "State (B, D, N) after the inputs `x` (B, L, D) from state `h` (B, D, N); `log_a`, `B_bar` (D, N) (S30.4)"
     L = x.shape[1]
-    T = math.isqrt(L - 1) + 1
+    T = math.ceil(math.sqrt(L))
     Q = -(-L // T)
     runs = nn.functional.pad(x, (0, 0, Q * T - L, 0)).unflatten(1, (Q, T))  # zeros before the first sample
     back = torch.arange(max(T, Q), device=x.device).flip(0)
