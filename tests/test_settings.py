@@ -37,7 +37,7 @@ def texts() -> Iterator[Path]:
     "Every text file of the tree that is not made by a build"
     for folder, folders, names in os.walk(ROOT):
         folders[:] = [f for f in folders if f == ".github" or not re.match(r"[._]|build$|dist$|.*\.egg-info$", f)]
-        yield from (path for name in names if (path := Path(folder, name)).suffix in TEXT and path.is_file())
+        yield from (path for name in names if (path := Path(folder, name)).suffix in TEXT and name != ".coverage")
 
 
 @pytest.mark.parametrize("key", ["nbs_path", "tst_flags", "allowed_cell_metadata_keys", "allowed_metadata_keys"])

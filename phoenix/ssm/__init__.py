@@ -26,6 +26,12 @@ from .selective import (
     Draw, gated_recurrence, selective_ssm_ref, initial_delta_bias, SelectiveSystem, SelectiveSSM, selective_copy_batch,
     induction_batch, train_tokens, token_accuracy
 )
+from .mamba_block import (
+    mamba_mixer_ref, MambaState, MambaMixer, MambaBlock
+)
+from .language_model import (
+    MambaConfig, MambaLM, sample, generate_ref
+)
 
 __all__ = [
     'DISCRETIZATIONS', 'forward_euler', 'zoh_ref', 'zoh', 'phi1_ref', 'phi1', 'zoh_diagonal', 'bilinear',
@@ -35,5 +41,6 @@ __all__ = [
     'last_state', 'S4DBlock', 'S4DModel', 'echo_batch', 'echo_accuracy', 'train_echo', 'listening', 'scan_ref',
     'combine', 'hillis_steele', 'blelloch', 'scan_chunked', 'scan', 'BACKENDS', 'selective_scan_ref', 'selective_scan',
     'selective_scan_fn', 'Draw', 'gated_recurrence', 'selective_ssm_ref', 'initial_delta_bias', 'SelectiveSystem',
-    'SelectiveSSM', 'selective_copy_batch', 'induction_batch', 'train_tokens', 'token_accuracy'
+    'SelectiveSSM', 'selective_copy_batch', 'induction_batch', 'train_tokens', 'token_accuracy', 'mamba_mixer_ref',
+    'MambaState', 'MambaMixer', 'MambaBlock', 'MambaConfig', 'MambaLM', 'sample', 'generate_ref'
 ]

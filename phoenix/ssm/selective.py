@@ -72,14 +72,14 @@ def initial_delta_bias(
 _HALF = (torch.float16, torch.bfloat16)
 
 
-def _redraw(linear: nn.Linear, generator: torch.Generator | None, edge: float | None = None) -> None:
-    "Weights uniform within ± `edge`, one over the root of the inputs as in torch if None, from `generator`"
-    edge = linear.in_features**-0.5 if edge is None else edge
+def _redraw(linear: nn.Linear, generator: torch.Generator | None) -> None:
+    "Weights uniform within one over the root of the inputs, as in torch and in Mamba, but from `generator`"
+    edge = linear.in_features**-0.5
     nn.init.uniform_(linear.weight, -edge, edge, generator=generator)
 
 
 def _expect_tokens(x: Tensor, d: int, weight: Tensor) -> None:
-    "Raise `ValueError` unless `x` is finite (B, L, d), on the device and (but for autocast) in the dtype of the weights"
+    "Raise `ValueError` unless `x` is finite (B, L, d), with device and (but for autocast) dtype of the weights"
     expect_shape("x", x, "B L D", D=d)
     expect_same_device(x=x, parameters=weight)
     if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
@@ -108,7 +108,7 @@ class SelectiveSystem(nn.Module):
         self.A_log = nn.Parameter((-s4d_real(N)).log().float().expand(d_model, N).clone())
         self.D = nn.Parameter(torch.ones(d_model))
         _redraw(self.x_proj, generator)
-        _redraw(self.dt_proj, generator, self.dt_rank**-0.5)
+        _redraw(self.dt_proj, generator)
         self.dt_proj.bias = nn.Parameter(initial_delta_bias(d_model, **steps, generator=generator))
 
     def _apply(self, fn, recurse=True):
@@ -129,12 +129,15 @@ class SelectiveSystem(nn.Module):
             expect_shape("state", state, "B D N", B=x.shape[0], D=x.shape[2], N=self.d_state)
             expect_same_device(x=x, state=state)
         delta, B, C = self.select(x)
-        options = dict(initial_state=state, return_last_state=True, delta_softplus=True, backend=self.backend)
-        return selective_scan(x, delta, -self.A_log.exp(), B, C, self.D, z, self.dt_proj.bias, **options)
+        y, last = selective_scan(
+            x, delta, -self.A_log.exp(), B, C, self.D, z, self.dt_proj.bias,
+            delta_softplus=True, initial_state=state, return_last_state=True, backend=self.backend,
+        )  # fmt: skip
+        return y, last
 
 # %% ../../nbs/ssm/60_selective.ipynb #2dae584b
 class SelectiveSSM(SelectiveSystem):
-    "S6 (B, L, D) -> (B, L, D): a state-space layer whose step, B and C come from the input (Gu & Dao 2023, algorithm 2)"
+    "S6 (B, L, D) -> (B, L, D), step, B and C from the input (Gu & Dao 2023, algorithm 2); `ValueError` for bad input"
 
     def __init__(
         self,
@@ -211,11 +214,13 @@ def train_tokens(
     lr: float = 1e-2,  # highest learning rate, of one cycle
     seed: int = 0,  # of the training sequences
 ) -> list[float]:  # loss at each step, in nats
-    "Train `model` in place to give the answers, each sequence seen once"
+    "Train `model` in place to give the answers, each sequence seen once; `ValueError` below ten steps"
+    expect_int("steps", steps, at_least=10)
     gen, device = torch.Generator().manual_seed(seed), next(model.parameters()).device
     optimizer = torch.optim.AdamW(model.parameters(), lr, betas=(0.9, 0.98), weight_decay=0.0)
-    cycle = dict(total_steps=steps, pct_start=0.2, cycle_momentum=False)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, **cycle)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, lr, total_steps=steps, pct_start=0.2, cycle_momentum=False
+    )
     losses = []
     for step in range(steps):
         ids, answers = (v.to(device) for v in draw(step / steps, gen))
