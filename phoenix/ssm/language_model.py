@@ -10,7 +10,8 @@ import importlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -195,7 +196,7 @@ class MambaLM(nn.Module):
         expect_int("max_new_tokens", max_new_tokens, at_least=0)
         _expect_sampling(temperature, top_k, top_p)
         tokens = _tokens(self, ids, max_new_tokens, (temperature, top_k, top_p, generator), _stop_ids(self, ids, stop))
-        return (token.clone() for token in tokens)  # a clone outside of inference mode may be trained on
+        return _cloned(tokens)
 
     @classmethod
     def from_pretrained(
@@ -334,8 +335,15 @@ def generate_ref(
     return ids
 
 
+def _cloned(tokens: Generator[Tensor]) -> Iterator[Tensor]:
+    "Each token as a clone, which outside of inference mode may be trained on; closes `tokens` when it is closed"
+    with closing(tokens):
+        for token in tokens:
+            yield token.clone()
+
+
 @torch.inference_mode()
-def _tokens(model: MambaLM, ids: Tensor, n: int, options: tuple, stop: Tensor | None) -> Iterator[Tensor]:
+def _tokens(model: MambaLM, ids: Tensor, n: int, options: tuple, stop: Tensor | None) -> Generator[Tensor]:
     "The loop of `generate_stream`: one pass over the prompt, then one step a token"
     training = [m for m in model.modules() if m.training]
     token, done, state = None, None, None
