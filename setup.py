@@ -10,6 +10,6 @@ cfg.read("settings.ini", encoding="utf-8")
 ini = cfg["DEFAULT"]
 setup(
     install_requires=shlex.split(ini["requirements"]),
-    extras_require={extra: shlex.split(ini[f"{extra}_requirements"]) for extra in ("dev", "docs")},
+    extras_require={extra: shlex.split(ini[f"{extra}_requirements"]) for extra in ("dev", "docs", "train", "wandb")},
     project_urls={"Repository": ini["git_url"], "Documentation": ini["doc_host"] + ini["doc_baseurl"]},
 )

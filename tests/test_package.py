@@ -60,7 +60,7 @@ def rank(name: str) -> int | None:
 
 def test_import_is_light():
     commons = [f"phoenix.{name}" for name in EXPORTED if "." not in name and name != "demo"]
-    parts = [f"phoenix.{part}" for part in ("blocks", "ssm") if part in PARTS]
+    parts = [f"phoenix.{part}" for part in ("blocks", "training", "ssm", "refine") if part in PARTS]
     command = [sys.executable, "-c", LOADED, HEAVY, "phoenix", *commons, *parts]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)

@@ -65,7 +65,7 @@ def test_version_is_that_of_the_package(settings):
 
 
 def test_pins_satisfy_the_requirements(settings):
-    wanted = {k: v for kind in ("", "dev_", "docs_") for k, v in requirements(settings, kind).items()}
+    wanted = {k: v for kind in ("", "dev_", "docs_", "train_") for k, v in requirements(settings, kind).items()}
     assert {name for name in wanted if name not in pins()} <= {"triton"}
     assert [f"{name}=={v}" for name, v in pins().items() if name in wanted and v not in wanted[name].specifier] == []
 
@@ -79,10 +79,10 @@ def test_nbdev_is_held_at_the_2_line(settings):
 def test_installed_distribution_has_name_extras_and_requirements(settings):
     meta = distribution(settings["lib_name"])
     assert meta.name == settings["lib_name"] and meta.version == settings["version"]
-    assert set(meta.metadata.get_all("Provides-Extra")) == {"dev", "docs"}
+    assert set(meta.metadata.get_all("Provides-Extra")) == {"dev", "docs", "train", "wandb"}
     got = {(r.name, str(r.specifier)) for r in map(Requirement, meta.requires) if "extra" not in str(r.marker)}
     assert got == {(r.name, str(r.specifier)) for r in requirements(settings).values()}
-    for extra in ("dev", "docs"):
+    for extra in ("dev", "docs", "train", "wandb"):
         got = {r.name for r in map(Requirement, meta.requires) if f'extra == "{extra}"' in str(r.marker)}
         assert got == set(requirements(settings, f"{extra}_"))
 

@@ -8,13 +8,45 @@ from .norm import (
 from .activation import (
     ACTIVATIONS, silu_ref, gelu_ref, gelu_tanh_ref, relu2, softplus_ref, inverse_softplus, activation
 )
+from .position import (
+    rotary_ref, apply_rotary, RotaryEmbedding, ALiBi, SinusoidalEmbedding
+)
+from .attention import (
+    Predicate, Mask, causal_mask, sliding_window, strided, document, from_tensor, both, either, shifted, dense_mask,
+    attention_weights, attention_ref, reference, sdpa, flex, KVState, extend_cache, MultiHeadAttention
+)
+from .grid_attention import (
+    grid_positions, same_row, same_column, grid_window, AxisBias, grid_bias, GridAttention
+)
+from .feedforward import (
+    FEED_FORWARDS, feed_forward_ref, glu_ref, glu_hidden, PositionWise, FeedForward, GLU, SwiGLU, GeGLU, ReGLU,
+    feed_forward
+)
+from .moe import (
+    BACKENDS, Routing, route, moe_ref, moe, MoEFeedForward, balance_loss, router_z_loss
+)
 from .conv import (
     CONV_INITS, causal_conv1d_ref, channel_last_conv1d, conv_init_, join_state, Conv1D, DepthwiseConv1D
+)
+from .loss import (
+    REDUCTIONS, token_weights, expect_targets, token_cross_entropy, focal_loss, stablemax_cross_entropy, edit_weights,
+    deep_supervision, CombinedLoss, perplexity
+)
+from .linear_loss import (
+    linear_cross_entropy_ref, linear_cross_entropy, linear_argmax
 )
 
 __all__ = [
     'NORMS', 'rms_norm_ref', 'layer_norm_ref', 'group_norm_ref', 'RMSNorm', 'SSMNormalization', 'LayerNorm',
     'GroupNorm', 'norm', 'ACTIVATIONS', 'silu_ref', 'gelu_ref', 'gelu_tanh_ref', 'relu2', 'softplus_ref',
-    'inverse_softplus', 'activation', 'CONV_INITS', 'causal_conv1d_ref', 'channel_last_conv1d', 'conv_init_',
-    'join_state', 'Conv1D', 'DepthwiseConv1D'
+    'inverse_softplus', 'activation', 'rotary_ref', 'apply_rotary', 'RotaryEmbedding', 'ALiBi', 'SinusoidalEmbedding',
+    'Predicate', 'Mask', 'causal_mask', 'sliding_window', 'strided', 'document', 'from_tensor', 'both', 'either',
+    'shifted', 'dense_mask', 'attention_weights', 'attention_ref', 'reference', 'sdpa', 'flex', 'KVState',
+    'extend_cache', 'MultiHeadAttention', 'grid_positions', 'same_row', 'same_column', 'grid_window', 'AxisBias',
+    'grid_bias', 'GridAttention', 'FEED_FORWARDS', 'feed_forward_ref', 'glu_ref', 'glu_hidden', 'PositionWise',
+    'FeedForward', 'GLU', 'SwiGLU', 'GeGLU', 'ReGLU', 'feed_forward', 'BACKENDS', 'Routing', 'route', 'moe_ref', 'moe',
+    'MoEFeedForward', 'balance_loss', 'router_z_loss', 'CONV_INITS', 'causal_conv1d_ref', 'channel_last_conv1d',
+    'conv_init_', 'join_state', 'Conv1D', 'DepthwiseConv1D', 'REDUCTIONS', 'token_weights', 'expect_targets',
+    'token_cross_entropy', 'focal_loss', 'stablemax_cross_entropy', 'edit_weights', 'deep_supervision', 'CombinedLoss',
+    'perplexity', 'linear_cross_entropy_ref', 'linear_cross_entropy', 'linear_argmax'
 ]

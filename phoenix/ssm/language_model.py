@@ -6,14 +6,10 @@
 __all__ = ['MambaConfig', 'MambaLM', 'sample', 'generate_ref']
 
 # %% ../../nbs/ssm/80_language_model.ipynb #8f9eb78a
-import importlib
-import json
 import os
-import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import MISSING, asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import torch
@@ -23,6 +19,7 @@ from torch.nn import functional as F
 from ..arguments import can_read, expect_int, expect_same_device, expect_shape
 from ..blocks.norm import RMSNorm
 from .mamba_block import MambaBlock, MambaState
+from ..weights import Pretrained, config_from_dict
 
 # %% ../../nbs/ssm/80_language_model.ipynb #4925fa0b
 @dataclass(frozen=True)
@@ -56,21 +53,9 @@ class MambaConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         "The configuration of `to_dict`, or of a `transformers` config.json; `ValueError` for unknown or absent keys"
-        values = _from_transformers(values) if "model_type" in values else values
-        unknown = sorted(values.keys() - {f.name for f in fields(cls)})
-        absent = [f.name for f in fields(cls) if f.default is MISSING and f.name not in values]
-        if unknown or absent:
-            raise ValueError("config: " + "; ".join(f"{what}: {_listing(n)}" for what, n in
-                             dict(unknown=unknown, missing=absent).items() if n))  # fmt: skip
-        return cls(**values)
+        return config_from_dict(cls, _from_transformers(values) if "model_type" in values else values)
 
 # %% ../../nbs/ssm/80_language_model.ipynb #6c459b32
-def _listing(names: Path | Iterable[str]) -> str:
-    "The first few names, in order, and how many more there are"
-    found = sorted(p.name for p in names.iterdir()) if isinstance(names, Path) else sorted(names)
-    return (", ".join(found[:6]) or "nothing") + (f" and {len(found) - 6} more" if len(found) > 6 else "")
-
-
 def _check_config(c: MambaConfig) -> None:
     "Guard the fields of a configuration"
     for name in ("vocab_size", "d_model", "n_layers", "d_state", "d_conv", "expand"):
@@ -120,7 +105,7 @@ def _from_transformers(values: dict[str, Any]) -> dict[str, Any]:
         if values.get(name, value) != value:
             raise ValueError(f"config: expected {name}={value!r}, got {values[name]!r}")
     if absent := [n for n in ("vocab_size", "hidden_size", "num_hidden_layers") if n not in values]:
-        raise ValueError(f"config: missing: {_listing(absent)}")
+        raise ValueError(f"config: missing: {', '.join(absent)}")
     return {ours: values[theirs] for ours, theirs in _THEIRS.items() if theirs in values}
 
 
@@ -130,8 +115,10 @@ def _to_transformers(config: MambaConfig) -> dict[str, Any]:
     return {"model_type": "mamba", "architectures": ["MambaForCausalLM"], **own}
 
 # %% ../../nbs/ssm/80_language_model.ipynb #b2c2832f
-class MambaLM(nn.Module):
+class MambaLM(Pretrained):
     "Language model from `MambaBlock`s (S80.1); `ValueError` for a backend that is not there"
+
+    config_class = MambaConfig
 
     def __init__(
         self,
@@ -163,9 +150,6 @@ class MambaLM(nn.Module):
     def step(self, ids: Tensor, state: list[MambaState] | None = None) -> tuple[Tensor, list[MambaState]]:
         "One token (B,) from `state` -> logits (B, V) and the next state, in constant time"
         return _run(self, "step", self.embeddings(_expect_ids(self, ids, "B")), state)
-
-    def num_parameters(self) -> int:
-        return sum(p.numel() for p in self.parameters())
 
     def generate(
         self,
@@ -199,23 +183,21 @@ class MambaLM(nn.Module):
         return _cloned(tokens)
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # ty: ignore[incompatible-method-override]
         cls,
         folder: str | os.PathLike,  # a folder, or the name of a repository on the Hugging Face Hub
         backend: str = "auto",  # of `selective_scan`
         dtype: torch.dtype | None = None,  # of the weights; as they are stored if None
         revision: str | None = None,  # of the repository
     ) -> Self:
-        "Read config.json and safetensors, theirs or ours; `OSError` for absent files, `ValueError` for wrong ones"
-        folder = _folder(folder, revision)
-        with torch.device("meta"):
-            model = cls(MambaConfig.from_dict(_read_json(folder / "config.json")), backend)
-        model.load_state_dict(_matched(model, _read_tensors(folder), dtype), assign=True)
-        return model.eval()
+        "Read a folder of theirs or ours; `OSError` for absent files, `ValueError` for what does not fit"
+        return super().from_pretrained(folder, dtype, revision, backend=backend)
 
-    def save_pretrained(self, folder: str | os.PathLike) -> None:
-        "Write config.json and model.safetensors, which `transformers` reads too; each appears whole or not at all"
-        _save(self, Path(folder))
+    def _to_folder(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        return _their_names(self.config, tensors)
+
+    def _from_folder(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return _our_names(tensors, tied=self.lm_head is None)
 
 # %% ../../nbs/ssm/80_language_model.ipynb #ebd59480
 def _block(c: MambaConfig, backend: str, generator: torch.Generator | None) -> MambaBlock:
@@ -379,87 +361,17 @@ def _stop_ids(model: MambaLM, ids: Tensor, stop: int | Iterable[int] | None) -> 
     return torch.tensor(tokens, device=ids.device) if tokens else None
 
 # %% ../../nbs/ssm/80_language_model.ipynb #db026cef
-def _folder(name: str | os.PathLike, revision: str | None) -> Path:
-    "The folder itself, or what the Hugging Face Hub has under that name, without any pickles"
-    if Path(name).is_dir():
-        return Path(name)
-    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(name)):
-        raise FileNotFoundError(f"folder: {str(name)!r} is no folder, and no name of a repository such as 'owner/name'")
-    try:
-        hub = importlib.import_module("huggingface_hub")
-    except ImportError as error:
-        what = f"folder: {str(name)!r} is no folder, and to look for it on the Hub huggingface_hub has to be installed"
-        raise ImportError(f"{what} (pip install huggingface_hub)") from error
-    patterns = ["config.json", "*.safetensors", "model.safetensors.index.json"]
-    return Path(hub.snapshot_download(str(name), revision=revision, allow_patterns=patterns))
+def _their_names(config: MambaConfig, tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    "Configuration and tensors as `transformers` has them"
+    dtype = str(tensors["embeddings.weight"].dtype).removeprefix("torch.")
+    name = lambda n: n if n.startswith("lm_head.") else f"backbone.{n}"
+    return _to_transformers(config) | {"dtype": dtype}, {name(n): x for n, x in tensors.items()}
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"folder: {path.name} is missing; there is {_listing(path.parent)}")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"folder: {path.name} is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"folder: {path.name}: expected an object, got {type(values).__name__}")
-    return values
-
-# %% ../../nbs/ssm/80_language_model.ipynb #a61cc05b
-def _read_tensors(folder: Path) -> dict[str, Tensor]:
-    "All tensors of the one safetensors file, or of those that the index names"
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    index, shards = folder / "model.safetensors.index.json", ["model.safetensors"]
-    if not (folder / shards[0]).is_file() and index.is_file():
-        shards = sorted(set(_read_json(index).get("weight_map", {}).values()))
-    absent = [s for s in shards if Path(s).name != s or not (folder / s).is_file()]  # nothing outside of the folder
-    if absent or not shards:
-        pickled = [p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt")]
-        if pickled:
-            what = f"only pickled weights ({_listing(pickled)}), which can run code when they are read"
-            raise ValueError(f"folder: {what}; convert them to safetensors")
-        raise FileNotFoundError(f"folder: {_listing(absent or shards)} is missing; there is {_listing(folder)}")
-    tensors = {}
-    for shard in shards:
-        try:
-            tensors |= load_file(folder / shard)
-        except SafetensorError as error:
-            raise ValueError(f"folder: {shard} is no whole safetensors file: {error}") from error
-    return tensors
-
-
-def _matched(model: MambaLM, tensors: dict[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
-    "The tensors under the names of `model`; `ValueError` lists all that are missing, unexpected or of another shape"
+def _our_names(tensors: dict[str, Tensor], tied: bool) -> dict[str, Tensor]:
+    "The tensors under the names of a `MambaLM`; `ValueError` for a tied head that is not the embedding"
     tensors = {name.removeprefix("backbone."): x for name, x in tensors.items()}
-    if model.lm_head is None and (head := tensors.pop("lm_head.weight", None)) is not None:
+    if tied and (head := tensors.pop("lm_head.weight", None)) is not None:
         if "embeddings.weight" in tensors and not torch.equal(head, tensors["embeddings.weight"]):
             raise ValueError("folder: lm_head.weight differs from the embedding that the configuration ties it to")
-    own = model.state_dict()
-    shapes = [f"{n} {tuple(tensors[n].shape)} for {tuple(x.shape)}" for n, x in own.items()
-              if n in tensors and tensors[n].shape != x.shape]  # fmt: skip
-    missing, unexpected = own.keys() - tensors.keys(), tensors.keys() - own.keys()
-    problems = {"missing": missing, "unexpected": unexpected, "wrong shape": shapes}
-    if any(problems.values()):
-        raise ValueError("folder: " + "; ".join(f"{what}: {_listing(n)}" for what, n in problems.items() if n))
-    return tensors if dtype is None else {name: x.to(dtype) for name, x in tensors.items()}
-
-
-def _save(model: MambaLM, folder: Path) -> None:
-    "Write both files under other names and rename them, the weights first: without config.json it is no checkpoint"
-    from safetensors.torch import save_file
-
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"folder: expected a folder, {folder.name!r} is a file")
-    folder.mkdir(parents=True, exist_ok=True)
-    name = lambda n: n if n.startswith("lm_head.") else f"backbone.{n}"
-    tensors = {name(n): x.detach().cpu().contiguous() for n, x in model.state_dict().items()}
-    config = _to_transformers(model.config) | {"dtype": str(model.embeddings.weight.dtype).removeprefix("torch.")}
-    weights, settings = folder / "model.safetensors.part", folder / "config.json.part"
-    try:
-        save_file(tensors, weights, metadata={"format": "pt"})
-        settings.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        weights.replace(weights.with_suffix("")), settings.replace(settings.with_suffix(""))
-    finally:
-        weights.unlink(missing_ok=True), settings.unlink(missing_ok=True)
+    return tensors
