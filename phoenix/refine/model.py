@@ -7,7 +7,7 @@ __all__ = ['Cells', 'expect_mask', 'flatten_grid', 'pack_grid', 'unpack_grid', '
            'record']
 
 # %% ../../nbs/refine/30_model.ipynb #58cc6fdb
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Self
@@ -171,7 +171,7 @@ class TRM(Pretrained):
     @property
     def blocks(self) -> nn.ModuleList:
         "The blocks of the network"
-        return self.recursion.net.blocks  # ty: ignore[invalid-return-type]
+        return self.recursion.net.blocks  # ty: ignore[invalid-explicit-return]
 
     def embed(self, cells: Cells) -> tuple[Tensor, dict[str, Tensor | None]]:
         "Embedded registers and cells (B, L, D) (R30.1), and where they are: positions (B, L, 2), mask (B, L)"
@@ -303,7 +303,7 @@ def refine_cells(
 
 # %% ../../nbs/refine/30_model.ipynb #4415fe36
 @contextmanager
-def record(model: TRM) -> Iterator[list[dict[str, Any]]]:
+def record(model: TRM) -> Generator[list[dict[str, Any]]]:
     "Within the context, each supervision step appends y, z (B, L, D) and attention, a list over blocks (B, H, L, L)"
     if model.recursion.net._compiled_call_impl is not None:
         raise ValueError("model: expected a network that is not compiled, whose hooks run; compile it afterwards")

@@ -35,7 +35,7 @@ def sudoku_cells(puzzles: Tensor, solutions: Tensor) -> tuple[Cells, Tensor]:
 class SudokuStream(PuzzleStream):
     "`PuzzleStream` whose batches are what `DeepSupervision` takes"
 
-    def __next__(self) -> tuple[Cells, Tensor]:  # ty: ignore[invalid-method-override]
+    def __next__(self) -> tuple[Cells, Tensor]:  # ty: ignore[incompatible-method-override]
         return sudoku_cells(*super().__next__())
 
 # %% ../../nbs/refine/45_sudoku.ipynb #9abfef45

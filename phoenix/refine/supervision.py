@@ -130,7 +130,7 @@ class DeepSupervision:
         "Go on from `state`"
         self.drawn, self.slots = state["drawn"], dict(state["slots"])
         if state["stream"] is not None:
-            self.stream.load_state_dict(state["stream"])  # ty: ignore[unresolved-attribute]
+            self.stream.load_state_dict(state["stream"])  # ty: ignore[missing-attribute]
 
 # %% ../../nbs/refine/40_deep_supervision.ipynb #0a0a03e1
 @torch.no_grad()
