@@ -173,9 +173,8 @@ def check_device(block: nn.Module, x: Tensor) -> None:
     y, meta = block(x), copy.deepcopy(block).to("meta")(x.to("meta"))
     assert meta.is_meta and meta.shape == y.shape, f"on the meta device the output is {meta.device} {tuple(meta.shape)}"
     if torch.cuda.is_available():
-        with torch.backends.cudnn.flags(
-            enabled=True, allow_tf32=False
-        ):  # TF32 convolutions, cuDNN's default, keep three digits
+        # TF32 convolutions, cuDNN's default, keep three digits
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             there = copy.deepcopy(block).cuda()(x.cuda())
         assert_close(there, y, 1e-4, "GPU against CPU")
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..arguments import expect_choice, expect_int, expect_same_device, expect_shape
+from ..arguments import expect_choice, expect_input, expect_int, expect_same_device, expect_shape
 from .activation import ACTIVATIONS
 
 # %% ../../nbs/blocks/80_conv.ipynb #822e3bbc
@@ -101,14 +101,6 @@ def _expect_conv(d_in: int, d_out: int, groups: int, init: str, **sizes: int) ->
     if expect_choice("init", init, CONV_INITS) == "identity" and d_in != d_out:
         raise ValueError(f"init: expected d_in == d_out for 'identity', got {d_in} and {d_out}")
 
-
-def _expect_input(x: Tensor, d_in: int, weight: Tensor) -> None:
-    "Raise `ValueError` unless `x` is (B, L, d_in), on the device and (but for autocast) in the dtype of the weights"
-    expect_shape("x", x, "B L D", D=d_in)
-    expect_same_device(x=x, weight=weight)
-    if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
-        raise ValueError(f"x: expected the dtype of the weights, {weight.dtype}, got {x.dtype}")
-
 # %% ../../nbs/blocks/80_conv.ipynb #79e653dd
 class _Conv(nn.Module):
     def __init__(
@@ -143,7 +135,7 @@ class Conv1D(_Conv):
         return channel_last_conv1d(x, self.weight, self.bias, self.stride, self.dilation, self.groups)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, L, D_in) -> (B, ceil(L / stride), D_out)
-        _expect_input(x, self.d_in, self.weight)
+        expect_input(x, "B L D", self.weight, D=self.d_in)
         left, right = self.tap * self.dilation, (self.kernel_size - 1 - self.tap) * self.dilation
         return self._convolve(F.pad(x, (0, 0, left, right)))
 
@@ -151,7 +143,7 @@ class Conv1D(_Conv):
         "Go on from `state` (B, (k-1) dilation, D_in); `ValueError` unless causal and of stride 1"
         if not self.causal or self.stride > 1:
             raise ValueError(f"stream: expected causal=True, stride=1, got causal={self.causal}, stride={self.stride}")
-        _expect_input(x, self.d_in, self.weight)
+        expect_input(x, "B L D", self.weight, D=self.d_in)
         joined = join_state(x, state, (self.kernel_size - 1) * self.dilation)
         return self._convolve(joined), joined[:, x.shape[1] :].clone()
 

@@ -10,11 +10,10 @@ __all__ = ['FEED_FORWARDS', 'feed_forward_ref', 'glu_ref', 'glu_hidden', 'Positi
 from collections.abc import Callable
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..arguments import expect_choice, expect_int, expect_same_device, expect_shape
+from ..arguments import expect_choice, expect_input, expect_int
 from .activation import ACTIVATIONS
 
 # %% ../../nbs/blocks/60_feedforward.ipynb #48777c82
@@ -55,14 +54,6 @@ def glu_hidden(
     return -(-2 * expansion * d_model // (3 * multiple)) * multiple
 
 # %% ../../nbs/blocks/60_feedforward.ipynb #0cf1343c
-def _expect_tokens(x: Tensor, d_model: int, weight: Tensor) -> None:
-    "Raise `ValueError` unless `x` is (..., d_model), on the device and (but for autocast) in the dtype of the weights"
-    expect_shape("x", x, "... D", D=d_model)
-    expect_same_device(x=x, weight=weight)
-    if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
-        raise ValueError(f"x: expected the dtype of the weights, {weight.dtype}, got {x.dtype}")
-
-
 class PositionWise(nn.Module):
     "A layer that treats each token alone, so that it streams without a state"
 
@@ -103,7 +94,7 @@ class FeedForward(PositionWise):
         return self.activation(self.up(x))
 
     def forward(self, x: Tensor) -> Tensor:  # (..., D) -> (..., D)
-        _expect_tokens(x, self.d_model, self.up.weight)
+        expect_input(x, "... D", self.up.weight, D=self.d_model)
         return self.down(self.dropout(self.hidden(x)))
 
 # %% ../../nbs/blocks/60_feedforward.ipynb #ffdee131

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..arguments import expect_choice, expect_int, expect_same_device, expect_shape
+from ..arguments import expect_choice, expect_input, expect_int, expect_same_device, expect_shape
 from .activation import ACTIVATIONS
 from .feedforward import PositionWise, glu_hidden
 
@@ -154,8 +154,7 @@ class MoEFeedForward(PositionWise):
 
     def forward(self, x: Tensor, routing: Routing | None = None) -> Tensor:  # (..., D) -> (..., D)
         routing = self.route(x) if routing is None else routing
-        if x.dtype != self.up.dtype and not torch.is_autocast_enabled(x.device.type):
-            raise ValueError(f"x: expected the dtype of the weights, {self.up.dtype}, got {x.dtype}")
+        expect_input(x, "... D", self.up, D=self.d_model)
         return moe(x, routing, self.up, self.down, self.activation, self.backend)
 
     def extra_repr(self) -> str:

@@ -75,7 +75,7 @@ class SudokuConfig:
     )
     train: TrainConfig = field(
         default_factory=lambda: TrainConfig(
-            steps=6000, batch_size=768, precision="bf16", clip=0.0, ema=0.999, log_every=100, trackers=(),
+            steps=2600, batch_size=768, precision="bf16", clip=0.0, ema=0.999, log_every=100, trackers=(),
             optim=OptimConfig("muon", lr=1e-3, schedule="warmup_stable_decay", warmup=200, decay=0.3, floor=0.02),
         )
     )  # fmt: skip

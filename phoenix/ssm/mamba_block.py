@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..arguments import expect_int, expect_same_device, expect_shape
+from ..arguments import expect_finite, expect_input, expect_int, expect_same_device, expect_shape
 from ..blocks.conv import DepthwiseConv1D, causal_conv1d_ref, conv_init_
 from ..blocks.norm import RMSNorm
-from .selective import SelectiveSystem, _expect_tokens, _redraw, selective_ssm_ref
+from .selective import SelectiveSystem, _redraw, selective_ssm_ref
 
 # %% ../../nbs/ssm/70_mamba_block.ipynb #a5cea7d8
 def mamba_mixer_ref(
@@ -87,7 +87,8 @@ class MambaMixer(SelectiveSystem):
 
     def stream(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
         "A piece `x` (B, L, D) from `state` -> outputs (B, L, D) and the next state"
-        _expect_tokens(x, self.in_proj.in_features, self.in_proj.weight)
+        expect_input(x, "B L D", self.in_proj.weight, D=self.in_proj.in_features)
+        expect_finite("x", x)
         conv, ssm = _expect_state(state)
         x, z = self.in_proj(x).chunk(2, -1)
         x, conv = self.conv1d.stream(x, conv)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..arguments import expect_choice, expect_finite, expect_int, expect_same_device, expect_shape
+from ..arguments import expect_choice, expect_finite, expect_input, expect_int, expect_same_device, expect_shape
 from ..blocks.activation import inverse_softplus
 from .hippo import s4d_real
 from .selective_scan import BACKENDS, selective_scan
@@ -76,15 +76,6 @@ def _redraw(linear: nn.Linear, generator: torch.Generator | None) -> None:
     "Weights uniform within one over the root of the inputs, as in torch and in Mamba, but from `generator`"
     edge = linear.in_features**-0.5
     nn.init.uniform_(linear.weight, -edge, edge, generator=generator)
-
-
-def _expect_tokens(x: Tensor, d: int, weight: Tensor) -> None:
-    "Raise `ValueError` unless `x` is finite (B, L, d), with device and (but for autocast) dtype of the weights"
-    expect_shape("x", x, "B L D", D=d)
-    expect_same_device(x=x, parameters=weight)
-    if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
-        raise ValueError(f"x: expected the dtype of the parameters, {weight.dtype}, got {x.dtype}")
-    expect_finite("x", x)
 
 # %% ../../nbs/ssm/60_selective.ipynb #ab4b0319
 class SelectiveSystem(nn.Module):
@@ -158,7 +149,8 @@ class SelectiveSSM(SelectiveSystem):
 
     def stream(self, x: Tensor, state: Tensor | None = None, z: Tensor | None = None) -> tuple[Tensor, Tensor]:
         "A piece `x` (B, L, D) from `state` (B, D, N) or None -> outputs (B, L, D) and the last state"
-        _expect_tokens(x, len(self.D), self.x_proj.weight)
+        expect_input(x, "B L D", self.x_proj.weight, D=len(self.D))
+        expect_finite("x", x)
         return self.scan(x, z, state)
 
     def step(self, x_t: Tensor, state: Tensor | None = None, z_t: Tensor | None = None) -> tuple[Tensor, Tensor]:
