@@ -8,8 +8,9 @@ from setuptools import setup
 cfg = ConfigParser(delimiters=["="])
 cfg.read("settings.ini", encoding="utf-8")
 ini = cfg["DEFAULT"]
+EXTRAS = ("dev", "docs", "train", "corpus", "wandb")
 setup(
     install_requires=shlex.split(ini["requirements"]),
-    extras_require={extra: shlex.split(ini[f"{extra}_requirements"]) for extra in ("dev", "docs", "train", "wandb")},
+    extras_require={extra: shlex.split(ini[f"{extra}_requirements"]) for extra in EXTRAS},
     project_urls={"Repository": ini["git_url"], "Documentation": ini["doc_host"] + ini["doc_baseurl"]},
 )

@@ -77,12 +77,10 @@ def expect_input(x: Tensor, shape: str, weight: Tensor, **sizes: int) -> None:
 
 # %% ../nbs/03_arguments.ipynb #2343037d
 def can_read(x: Tensor) -> bool:
-    "Whether the values of `x` may be looked at: not meta or fake, not under vmap, not while compiling or capturing"
-    if x.is_meta or torch.compiler.is_compiling() or isinstance(x, FakeTensor):
+    "Whether the values of `x` may be looked at for free: on a CPU, not fake, not under vmap, not while compiling"
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or isinstance(x, FakeTensor):
         return False
-    if torch._C._are_functorch_transforms_active():  # under vmap a value stands for many
-        return False
-    return not (x.is_cuda and torch.cuda.is_current_stream_capturing())
+    return not torch._C._are_functorch_transforms_active()  # under vmap a value stands for many
 
 
 def expect_finite(name: str, x: Tensor) -> None:

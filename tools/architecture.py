@@ -5,6 +5,7 @@ import re
 import shutil
 from collections import Counter
 from pathlib import Path
+from textwrap import fill
 
 FIGURE = "docs/_static/architecture.svg"
 MARKERS = re.compile(r"(<!-- imports -->\n).*(<!-- /imports -->)", re.S)
@@ -55,9 +56,9 @@ def figure(modules: dict[str, set[str]], order: list[str], path: Path) -> None:
     plt.rcParams["svg.hashsalt"] = "phoenix"  # the same picture gives the same bytes
     parts = [p for p in order if any(part_of(m) == p for m in modules)]
     edges = Counter((part_of(m), part_of(i)) for m, found in modules.items() for i in sorted(found))
-    fig, ax = plt.subplots(figsize=(8, 0.9 * len(parts) + 0.4), constrained_layout=True)
+    fig, ax = plt.subplots(figsize=(9, 0.9 * len(parts) + 0.4), constrained_layout=True)
     for y, part in enumerate(parts):
-        names = ", ".join(m.split(".")[-1] for m in modules if part_of(m) == part)
+        names = fill(", ".join(m.split(".")[-1] for m in modules if part_of(m) == part), 90)
         ax.text(0.3, -y, part, weight="bold", va="center", ha="right", size=11)
         ax.text(0.38, -y, names, va="center", size=9, bbox=dict(boxstyle="round,pad=0.5", fc="#fff3e0", ec="#e65100"))
     for (a, b), count in edges.items():

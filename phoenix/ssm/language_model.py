@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..arguments import can_read, expect_int, expect_same_device, expect_shape
+from ..blocks.linear_loss import linear_cross_entropy
 from ..blocks.norm import RMSNorm
 from .mamba_block import MambaBlock, MambaState
 from ..weights import Pretrained, config_from_dict
@@ -141,7 +142,8 @@ class MambaLM(Pretrained):
         "Mean cross-entropy of the next token (S80.2), in nats; `ValueError` for fewer than two tokens"
         if _expect_ids(self, ids, "B L").shape[1] < 2:
             raise ValueError(f"ids: expected at least two tokens, one to read and one to guess, got {tuple(ids.shape)}")
-        return F.cross_entropy(self(ids[:, :-1]).float().flatten(0, 1), ids[:, 1:].flatten().long())
+        h, _ = _hidden(self, "forward", self.embeddings(ids[:, :-1]))
+        return linear_cross_entropy(h, _head(self), ids[:, 1:].long())  # a chunk of tokens at a time: no (B, L, V)
 
     def stream(self, ids: Tensor, state: list[MambaState] | None = None) -> tuple[Tensor, list[MambaState]]:
         "A piece (B, L) of text from `state` -> logits (B, L, V) and the next state"
@@ -217,8 +219,18 @@ def _init_weights(model: MambaLM, generator: torch.Generator | None) -> None:
                 weight.div_(model.config.n_layers**0.5)
 
 
+def _head(model: MambaLM) -> Tensor:
+    return (model.lm_head or model.embeddings).weight
+
+
 def _run(model: MambaLM, how: str, h: Tensor, state: list | None = None) -> tuple[Tensor, list[MambaState]]:
     "The blocks' `forward`, `stream` or `step` on embedded tokens, then norm and head (S80.1)"
+    h, states = _hidden(model, how, h, state)
+    return F.linear(h, _head(model)), states
+
+
+def _hidden(model: MambaLM, how: str, h: Tensor, state: list | None = None) -> tuple[Tensor, list[MambaState]]:
+    "What `_run` compares with the table: the blocks and the norm"
     if model.config.residual_in_fp32:
         h = h.to(torch.promote_types(h.dtype, torch.float32))  # a block adds up in the dtype that comes in
     states = []
@@ -228,8 +240,7 @@ def _run(model: MambaLM, how: str, h: Tensor, state: list | None = None) -> tupl
         else:
             h, after = getattr(block, how)(h, before)
             states.append(after)
-    head = (model.lm_head or model.embeddings).weight
-    return F.linear(model.norm_f(h.to(head.dtype)), head), states
+    return model.norm_f(h.to(_head(model).dtype)), states
 
 
 def _expect_ids(model: MambaLM, ids: Tensor, shape: str) -> Tensor:

@@ -93,7 +93,7 @@ class SelectiveSystem(nn.Module):
         super().__init__()
         N, rank = expect_int("d_state", d_state), -(-expect_int("d_model", d_model) // 16)
         self.dt_rank = rank if dt_rank == "auto" else expect_int("dt_rank", dt_rank)
-        self.d_state, self.backend = N, expect_choice("backend", backend, ["auto", *BACKENDS])
+        self.d_state, self.backend = N, expect_choice("backend", backend, BACKENDS)
         self.x_proj = nn.Linear(d_model, self.dt_rank + 2 * N, bias=False)
         self.dt_proj = nn.Linear(self.dt_rank, d_model)
         self.A_log = nn.Parameter((-s4d_real(N)).log().float().expand(d_model, N).clone())

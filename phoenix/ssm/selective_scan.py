@@ -6,6 +6,7 @@
 __all__ = ['BACKENDS', 'selective_scan_ref', 'selective_scan', 'selective_scan_fn']
 
 # %% ../../nbs/ssm/45_selective_scan.ipynb #d5cc7d79
+from importlib.util import find_spec
 from itertools import pairwise
 
 import torch
@@ -192,19 +193,19 @@ def _backward(ctx, dy, dlast, _):
 _selective_scan.register_autograd(_backward, setup_context=_save)
 
 # %% ../../nbs/ssm/45_selective_scan.ipynb #e2f09dd3
-def _expand(name: str, x: Tensor, u: Tensor, A: Tensor) -> Tensor:
-    "`B` or `C` in any of its forms as (B, L, G, N) in the dtype of `A`"
+def _expand(name: str, x: Tensor, u: Tensor, A: Tensor, dtype: torch.dtype) -> Tensor:
+    "`B` or `C` in any of its forms as (B, L, G, N)"
     Bt, L, D = u.shape
     if x.ndim == 2:
         expect_shape(name, x, "D N", D=D, N=A.shape[1])
-        return x.to(A.dtype).expand(Bt, L, D, A.shape[1])
+        return x.to(dtype).expand(Bt, L, D, A.shape[1])
     expect_shape(name, x, "B L N" if x.ndim == 3 else "B L G N", B=Bt, L=L, N=A.shape[1])
     x = x[:, :, None] if x.ndim == 3 else x
     if D % x.shape[2]:
         raise ValueError(
             f"{name}: expected a number of groups that divides D={D}, got {x.shape[2]} in {tuple(x.shape)}"
         )
-    return x.to(A.dtype)
+    return x.to(dtype)
 
 
 def _same_groups(B: Tensor, C: Tensor, D: int) -> tuple[Tensor, Tensor]:
@@ -247,14 +248,26 @@ def _chunked(u, delta, A, B, C, state, cu_seqlens):
     return _selective_scan(u, delta, A, B, C, state, cu_seqlens)[:2]
 
 
-BACKENDS = {"sequential": _sequential, "chunked": _chunked}
+BACKENDS = ("auto", "sequential", "chunked", "triton")
+_IN_TORCH = {"sequential": _sequential, "chunked": _chunked}
 
 
-def _backend(name: str):
-    "The function behind a backend; 'auto' is the fastest that is here"
-    if name == "triton" and name not in BACKENDS:
-        raise ValueError(f"backend: 'triton' is not available here; there are {', '.join(map(repr, BACKENDS))}")
-    return BACKENDS["chunked" if expect_choice("backend", name, ["auto", *BACKENDS]) == "auto" else name]
+def _why_not_triton(u: Tensor, A: Tensor, wide: torch.dtype) -> str | None:
+    "What keeps these arguments from the kernels of S50, or None"
+    if not u.is_cuda:
+        return f"tensors on a CUDA device, got {u.device}"
+    if A.is_complex() or wide == torch.float64:
+        return f"real arguments of float32 or narrower, got {A.dtype if A.is_complex() else wide}"
+    return None if find_spec("triton") else "the package triton, which is not installed"
+
+
+def _backend(name: str, u: Tensor, A: Tensor, wide: torch.dtype) -> str:
+    "The backend that runs; 'auto' is the fastest that can"
+    expect_choice("backend", name, BACKENDS)
+    why_not = _why_not_triton(u, A, wide) if name in ("auto", "triton") else None
+    if name == "triton" and why_not:
+        raise ValueError(f"backend: 'triton' needs {why_not}; there are {', '.join(map(repr, _IN_TORCH))}")
+    return ("chunked" if why_not else "triton") if name == "auto" else name
 
 # %% ../../nbs/ssm/45_selective_scan.ipynb #96802b13
 def _check_scan(
@@ -287,22 +300,28 @@ def selective_scan(
     cu_seqlens: Tensor | None = None,  # borders 0 … L of packed sequences (S + 1,), with a batch of 1
     reverse: bool = False,  # run each sequence from its last step to its first
     return_last_state: bool = False,  # also return the states after the last step
-    backend: str = "auto",  # "auto", "sequential" (differentiable twice), "chunked"
+    backend: str = "auto",  # "auto", "sequential" (differentiable twice), "chunked", "triton" (CUDA, the fastest there)
 ) -> Tensor | tuple[Tensor, Tensor]:  # (B, L, D) in the dtype of u, and the last state in float32 or wider
     "The selective scan (S45.1) with all its options; `ValueError` names the argument that does not fit"
     sequences = u.shape[0] if cu_seqlens is None else _check_packed(cu_seqlens, u)
     _check_scan(u, delta, A, initial_state, sequences, B=B, C=C, D=D, z=z, delta_bias=delta_bias)
-    run = _backend(backend)
     wide = torch.float64 if torch.float64 in (x.real.dtype for x in (u, delta, A, B, C)) else torch.float32
+    backend = _backend(backend, u, A, wide)
     A = A.to(wide.to_complex() if A.is_complex() else wide)
-    delta = delta.to(wide) if delta_bias is None else delta.to(wide) + delta_bias.to(wide)
-    delta = F.softplus(delta) if delta_softplus else delta
     state = A.new_zeros(sequences, *A.shape) if initial_state is None else initial_state.to(A.dtype)
-    flip = (lambda x, dim=1: x.flip(dim)) if reverse else (lambda x, dim=1: x)
     if reverse and cu_seqlens is not None:
         cu_seqlens, state = u.shape[1] - cu_seqlens.flip(0), state.flip(0)
-    B, C = _same_groups(_expand("B", B, u, A), _expand("C", C, u, A), u.shape[2])
-    y, last = run(flip(u.to(wide)), flip(delta), A, flip(B), flip(C), state, cu_seqlens)
+    dtype = torch.promote_types(B.dtype, C.dtype) if backend == "triton" else A.dtype
+    B, C = _same_groups(_expand("B", B, u, A, dtype), _expand("C", C, u, A, dtype), u.shape[2])
+    if backend == "triton":
+        from phoenix.ssm.triton_scan import _fused_scan  # only here: it imports triton
+
+        y, last = _fused_scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, state, cu_seqlens, reverse)
+        return (y, last if cu_seqlens is None or not reverse else last.flip(0)) if return_last_state else y
+    delta = delta.to(wide) if delta_bias is None else delta.to(wide) + delta_bias.to(wide)
+    delta = F.softplus(delta) if delta_softplus else delta
+    flip = (lambda x, dim=1: x.flip(dim)) if reverse else (lambda x, dim=1: x)
+    y, last = _IN_TORCH[backend](flip(u.to(wide)), flip(delta), A, flip(B), flip(C), state, cu_seqlens)
     y = flip(y) if D is None else flip(y) + D.to(wide) * u.to(wide)
     y = (y if z is None else y * F.silu(z.to(wide))).to(u.dtype)
     return (y, last if cu_seqlens is None else flip(last, 0)) if return_last_state else y

@@ -1,0 +1,63 @@
+"""The Triton kernels compile for the GPUs that people have, without one: no traffic between lanes, no spills."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("triton")
+
+# In a process of its own: here the kernels may be run by Triton's interpreter, which compiles nothing.
+COMPILE = """
+import json, re, sys
+from triton.backends.compiler import GPUTarget
+from triton import compile
+from triton.compiler import ASTSource
+from phoenix.ssm import triton_scan as kernels
+
+ROWS = dict(sul=64, sdl=64, szl=128, sBl=8, sCl=8, syl=64)
+FIXED = dict(N=4, BD=64, K=2, U=2, PACK=4, SOFTPLUS=True, EVEN=True, WHOLE=False, BACK=False) | ROWS
+HALF = "u delta z B C y dout du ddelta dz".split()
+WORDS = "A init ends before carries last after scratch dinit dlast first".split()
+FLOATS = "Dp bias sums dBC dparams".split()
+NONE = ["opens", "closes"]
+
+
+def types(kernel):
+    for i, name in enumerate(kernel.arg_names):
+        pointer = dict.fromkeys(HALF, "*bf16") | dict.fromkeys(WORDS, "*i64") | dict.fromkeys(FLOATS, "*fp32")
+        yield i, name, "constexpr" if name in FIXED or name in NONE else pointer.get(name, "i32")
+
+
+found = {}
+for name in "_states _chain _outputs _states_back _gradients".split():
+    kernel = getattr(kernels, name)
+    signature = {n: t for _, n, t in types(kernel)}
+    constants = {(i,): FIXED.get(n) for i, n, t in types(kernel) if t == "constexpr"}
+    source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
+    target, warps = GPUTarget("cuda", int(sys.argv[1]), 32), 2 if name == "_chain" else 1
+    built = compile(source, target=target, options=dict(num_warps=warps))
+    text = built.asm["ptx"]
+    found[name] = {w: len(re.findall(w, text)) for w in ("shfl", "bar.sync", "ld.shared", "ex2.approx")}
+    found[name]["cubin"] = len(built.asm["cubin"])
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("arch", [75, 80, 89, 90])
+def test_kernels_compile_and_keep_the_lanes_apart(arch, tmp_path):
+    env = {"TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", COMPILE, str(arch)], capture_output=True, text=True, env=os.environ | env
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    found = json.loads(run.stdout.splitlines()[-1])
+    assert all(k["cubin"] > 0 and k["ld.shared"] == 0 for k in found.values()), found
+    # the walks exchange nothing; the sums over channels take at most 15 exchanges for B and C each and one more, a step
+    assert [name for name, k in found.items() if k["shfl"]] == ["_gradients"]
+    assert found["_gradients"]["shfl"] <= 2 * (2 * 15 + 1)
+    assert all(k["bar.sync"] == 0 for name, k in found.items())
+    # two exponentials of the softplus and the gate a step beside one a state: nothing is computed twice
+    assert found["_outputs"]["ex2.approx"] == 2 * 2 * (4 + 2)
