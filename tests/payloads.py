@@ -248,6 +248,12 @@ TEST_CHEATS = {
     "41 patches the test's module": WRONG + "import sys\nfor m in list(sys.modules.values()):\n"
     " if getattr(m, '__name__', '').startswith('test_'): m.__dict__['f'] = lambda x: 2 * x",
 }
+TEST_CHEATS |= {  # they write into the channel, whatever is on the other end
+    "33 noise": WRONG + "import os\nos.write(3, b'passed!!')",
+    "33 noise in the call": "import os\ndef f(x):\n os.write(3, b'passed!!')\n return 5",
+    "33 no answer": "import os\ndef f(x):\n os.write(3, b'\\4\\0\\0\\0[[[[')\n return 5",
+    "33 a number for an answer": "import os\ndef f(x):\n os.write(3, b'\\1\\0\\0\\0005')\n return 5",
+}
 TELLS = """
 import gc, json, os, struct, time
 def f(x):

@@ -190,9 +190,7 @@ class _Program(ctypes.Structure):
 class Filter:
     "An assembled seccomp program; built once, installed in each candidate"
 
-    def __init__(
-        self, processes: bool = False, shared: bool = False
-    ):  # may it start processes; reach the caller's files
+    def __init__(self, processes: bool = False, shared: bool = False):  # as in `policy`
         code = program(processes, shared=shared)
         self._code = (_Instruction * len(code))(*code)
         self._own = [i for i, instruction in enumerate(code) if instruction[3] == _OWN]

@@ -186,7 +186,11 @@ def _with_candidate(session: _Session, tests: Channel, tester: Worker) -> None:
             if question[0] == "get" and question[1] not in session.imports:
                 session.imports.append(question[1])
             candidate.send(question)
-            if (answer := candidate.receive()) is None:
+            try:
+                answer = candidate.receive()
+            except NotData:  # as if it had closed the channel
+                return
+            if answer is None:
                 return
             question = None
             tests.send([nonce, answer])
