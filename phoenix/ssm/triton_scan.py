@@ -17,6 +17,11 @@ except ImportError as error:  # `selective_scan` says so when these kernels are 
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #f7707971
 @triton.jit
+def _add(a, b):
+    return a + b
+
+
+@triton.jit
 def _compose(decay, term, decay_then, term_then):
     "First (decay, term), then the other"
     return decay * decay_then, term * decay_then + term_then
@@ -28,7 +33,7 @@ def _tile_scan(u, delta, A, B, C, y, L, D, N: tl.constexpr, TILE: tl.constexpr):
     d, b = tl.program_id(0), tl.program_id(1)
     on, ot = tl.arange(0, N), tl.arange(0, TILE)
     a = tl.load(A + d * N + on)
-    h = tl.zeros([N], tl.float32)
+    h = tl.full([N], 0.0, tl.float32)
     for t in range(0, L, TILE):
         ok = t + ot < L
         step = tl.load(delta + (b * L + t + ot) * D + d, mask=ok, other=0.0)
@@ -37,8 +42,8 @@ def _tile_scan(u, delta, A, B, C, y, L, D, N: tl.constexpr, TILE: tl.constexpr):
         terms = x[:, None] * tl.load(B + row, mask=ok[:, None], other=0.0)
         decays, states = tl.associative_scan((tl.exp(step[:, None] * a[None, :]), terms), 0, _compose)
         states += decays * h[None, :]
-        h = tl.sum(tl.where((ot == TILE - 1)[:, None], states, 0.0), 0)
-        out = tl.sum(states * tl.load(C + row, mask=ok[:, None], other=0.0), 1)
+        h = tl.reduce(tl.where((ot == TILE - 1)[:, None], states, 0.0), 0, _add)
+        out = tl.reduce(states * tl.load(C + row, mask=ok[:, None], other=0.0), 1, _add)
         tl.store(y + (b * L + t + ot) * D + d, out, mask=ok)
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #b9ca6eed
@@ -80,7 +85,7 @@ def _inside(i, n, t, end):
 def _vector(p, od, m, EVEN: tl.constexpr):
     "A parameter of each channel as float32, zeros if there is none"
     if p is None:
-        out = tl.zeros(od.shape, tl.float32)
+        out = tl.full(od.shape, 0.0, tl.float32)
     else:
         out = _load(p + od, m, EVEN).to(tl.float32)
     return out
@@ -148,7 +153,7 @@ def _put(p, h, od, m, sd, sn, N: tl.constexpr):
 def _zeros(od, N: tl.constexpr):
     out = ()
     for _ in tl.static_range(N):
-        out = out + (tl.zeros(od.shape, tl.float32),)
+        out = out + (tl.full(od.shape, 0.0, tl.float32),)
     return out
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #c9a1d532
@@ -204,7 +209,7 @@ def _states(
     b0 = _vector(bias, od, m, EVEN)
     a = _get(A, od, m, 1, D, N, EVEN)
     h = _zeros(od, N)
-    s = tl.zeros([BD], tl.float32)
+    s = tl.full([BD], 0.0, tl.float32)
     first = pg * CL
     end = tl.minimum(first + CL, L)
     pu, pd, pB = u + pb * sub + od, delta + pb * sdb + od, B + pb * sBb + group * sBg
@@ -367,10 +372,10 @@ def _states_back(
     b0 = _vector(bias, od, m, EVEN)
     a = _get(A, od, m, 1, D, N, EVEN)
     G = _zeros(od, N)
-    s = tl.zeros([BD], tl.float32)
+    s = tl.full([BD], 0.0, tl.float32)
     first = pg * CL
     end = tl.minimum(first + CL, L)
-    blocks_t = tl.cdiv(end - first, K)
+    blocks_t = (end - first + K - 1) // K
     t0 = first + (blocks_t - 1) * K
     pd, pg_, pC = delta + pb * sdb + od, dout + pb * syb + od, C + pb * sCb + group * sCg
     ds, gs = _columns(pd, t0, end, i, DG, sdl, K, EVEN), _columns(pg_, t0, end, i, DG, syl, K, EVEN)
@@ -422,7 +427,7 @@ def _halve(v, lane, W: tl.constexpr):
 def _sum_lanes(v, lane, N: tl.constexpr):
     "N <= 16 vectors of 32 lanes -> one: lane i holds half of the sum of vector i % 16"
     for _ in tl.static_range(16 - N):
-        v = v + (tl.zeros([32], tl.float32),)
+        v = v + (tl.full([32], 0.0, tl.float32),)
     return _halve(_halve(_halve(_halve(v, lane, 8), lane, 4), lane, 2), lane, 1)[0]
 
 
@@ -461,18 +466,18 @@ def _gradients(
         b0, D0 = _vector(bias, od, m, EVEN), _vector(Dp, od, m, EVEN)
         a = _get(A, od, m, 1, D, N, EVEN)
         dA = _zeros(od, N)
-        dD, db = tl.zeros([32], tl.float32), tl.zeros([32], tl.float32)
+        dD, db = tl.full([32], 0.0, tl.float32), tl.full([32], 0.0, tl.float32)
         if closes is not None and WHOLE:
             G = _zeros(od, N)
         elif WHOLE:
             G = _get(dlast + pb * D * (N // 2), od, m, N // 2, 1, N, EVEN)
         else:
             G = _get(after + (pb * NG + pg) * (N // 2) * D, od, m, 1, D, N, EVEN)
-        chunks = tl.cdiv(finish - begin, T)
+        chunks = (finish - begin + T - 1) // T
         for c in range(chunks):
             first = begin + (chunks - 1 - c) * T
             end = tl.minimum(first + T, finish)
-            n_blocks = tl.cdiv(end - first, K)
+            n_blocks = (end - first + K - 1) // K
             t_last = first + (n_blocks - 1) * K
             h = _get(carries + (pb * NT + first // T) * (N // 2) * D, od, m, 1, D, N, EVEN)
             us, ds = _columns(pu, first, end, i, DG, sul, K, EVEN), _columns(pd, first, end, i, DG, sdl, K, EVEN)
@@ -533,7 +538,7 @@ def _gradients(
                         x = us[k].to(tl.float32)
                         t64 = tl.cast(t + k, tl.int64)
                         G = _leave(G, closes, t + k, end, dlast, od, i, DG, D, N)
-                        q, e = tl.zeros([32], tl.float32), tl.zeros([32], tl.float32)
+                        q, e = tl.full([32], 0.0, tl.float32), tl.full([32], 0.0, tl.float32)
                         back, dA_new, write = (), (), ()
                         Bk = _rows(pB, t + k, end, sBl, N, PACK, 1, EVEN)
                         Ck = _rows(pC, t + k, end, sCl, N, PACK, 1, EVEN)
