@@ -29,7 +29,7 @@ demo: $(VENV)/.demo  ## run the main job on real input
 	$(BIN)/python -m phoenix.demo
 test: $(VENV)/.dev check drift  ## lint, types, export drift, notebooks, pytest with coverage
 	$(ONE_THREAD) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/nbdev_test --n_workers $(WORKERS) --timing
-	$(ONE_THREAD) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -q -n $(WORKERS) --cov --cov-report=term --cov-fail-under=85
+	$(ONE_THREAD) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=85
 check: $(VENV)/.dev  ## ruff (lint, format) and ty
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/ty check --python $(VENV) phoenix
 drift: $(VENV)/.dev  ## notebooks clean, package and README as the notebooks say
