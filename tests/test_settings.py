@@ -79,10 +79,10 @@ def test_nbdev_is_held_at_the_2_line(settings):
 def test_installed_distribution_has_name_extras_and_requirements(settings):
     meta = distribution(settings["lib_name"])
     assert meta.name == settings["lib_name"] and meta.version == settings["version"]
-    assert set(meta.metadata.get_all("Provides-Extra")) == {"dev", "docs", "train", "corpus", "wandb"}
+    assert set(meta.metadata.get_all("Provides-Extra")) == {"dev", "docs", "train", "corpus", "synthesis", "llm", "wandb"}
     got = {(r.name, str(r.specifier)) for r in map(Requirement, meta.requires) if "extra" not in str(r.marker)}
     assert got == {(r.name, str(r.specifier)) for r in requirements(settings).values()}
-    for extra in ("dev", "docs", "train", "corpus", "wandb"):
+    for extra in ("dev", "docs", "train", "corpus", "synthesis", "llm", "wandb"):
         got = {r.name for r in map(Requirement, meta.requires) if f'extra == "{extra}"' in str(r.marker)}
         assert got == set(requirements(settings, f"{extra}_"))
 
