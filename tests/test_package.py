@@ -55,7 +55,7 @@ def rank(name: str) -> int | None:
     root, part, *_ = [*name.split("."), "", ""]
     if root != "phoenix":
         return None
-    return len(ORDER) if part == "demo" else ORDER.index(part) if part in ORDER else 0
+    return len(ORDER) if part in ("demo", "cli") else ORDER.index(part) if part in ORDER else 0
 
 
 def test_import_is_light():

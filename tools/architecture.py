@@ -7,14 +7,15 @@ from collections import Counter
 from pathlib import Path
 from textwrap import fill
 
+ABOVE = ("demo", "cli")  # modules that may import every part
 FIGURE = "docs/_static/architecture.svg"
 MARKERS = re.compile(r"(<!-- imports -->\n).*(<!-- /imports -->)", re.S)
 
 
 def part_of(module: str) -> str:
-    "The part that `phoenix.x.y` belongs to: x if it is a folder, `demo` for the demo, else the commons"
+    "The part that `phoenix.x.y` belongs to: x if it is a folder, itself if it stands above all parts, else the commons"
     names = module.split(".")
-    return names[1] if len(names) > 2 or names[1] == "demo" else "commons"
+    return names[1] if len(names) > 2 or names[1] in ABOVE else "commons"
 
 
 def imports(path: Path, module: str) -> set[str]:
@@ -77,7 +78,7 @@ def figure(modules: dict[str, set[str]], order: list[str], path: Path) -> None:
 
 def write(root: Path, folders: list[str]) -> None:
     "Draw the figure and write the table between the markers of ARCHITECTURE.md; `folders` are the parts in order"
-    modules, order, page = graph(root), ["commons", *folders, "demo"], root / "ARCHITECTURE.md"
+    modules, order, page = graph(root), ["commons", *folders, *ABOVE], root / "ARCHITECTURE.md"
     figure(modules, order, root / FIGURE)
     text = MARKERS.sub(lambda m: f"{m[1]}\n{table(modules, order)}\n\n{m[2]}", page.read_text(encoding="utf-8"))
     page.write_text(text, encoding="utf-8")

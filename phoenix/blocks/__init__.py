@@ -26,7 +26,7 @@ from .moe import (
     BACKENDS, Routing, route, moe_ref, moe, MoEFeedForward, balance_loss, router_z_loss
 )
 from .conv import (
-    CONV_INITS, causal_conv1d_ref, channel_last_conv1d, conv_init_, join_state, Conv1D, DepthwiseConv1D
+    CONV_INITS, CONV_BACKENDS, causal_conv1d_ref, channel_last_conv1d, conv_init_, join_state, Conv1D, DepthwiseConv1D
 )
 from .loss import (
     REDUCTIONS, token_weights, expect_targets, token_cross_entropy, focal_loss, stablemax_cross_entropy, edit_weights,
@@ -45,8 +45,9 @@ __all__ = [
     'extend_cache', 'MultiHeadAttention', 'grid_positions', 'same_row', 'same_column', 'grid_window', 'AxisBias',
     'grid_bias', 'GridAttention', 'FEED_FORWARDS', 'feed_forward_ref', 'glu_ref', 'glu_hidden', 'PositionWise',
     'FeedForward', 'GLU', 'SwiGLU', 'GeGLU', 'ReGLU', 'feed_forward', 'BACKENDS', 'Routing', 'route', 'moe_ref', 'moe',
-    'MoEFeedForward', 'balance_loss', 'router_z_loss', 'CONV_INITS', 'causal_conv1d_ref', 'channel_last_conv1d',
-    'conv_init_', 'join_state', 'Conv1D', 'DepthwiseConv1D', 'REDUCTIONS', 'token_weights', 'expect_targets',
-    'token_cross_entropy', 'focal_loss', 'stablemax_cross_entropy', 'edit_weights', 'deep_supervision', 'CombinedLoss',
-    'perplexity', 'linear_cross_entropy_ref', 'linear_cross_entropy', 'linear_argmax'
+    'MoEFeedForward', 'balance_loss', 'router_z_loss', 'CONV_INITS', 'CONV_BACKENDS', 'causal_conv1d_ref',
+    'channel_last_conv1d', 'conv_init_', 'join_state', 'Conv1D', 'DepthwiseConv1D', 'REDUCTIONS', 'token_weights',
+    'expect_targets', 'token_cross_entropy', 'focal_loss', 'stablemax_cross_entropy', 'edit_weights',
+    'deep_supervision', 'CombinedLoss', 'perplexity', 'linear_cross_entropy_ref', 'linear_cross_entropy',
+    'linear_argmax'
 ]

@@ -10,7 +10,7 @@ from .sample import (
 from .vocabulary import (
     PREFIXES, QUOTES, OPERATOR_TEXTS, KEYWORDS, SPECIALS, PAD, MASK, BEGIN, FINISH, SEPARATOR, FREE, WRAP, GLUE, BREAKS,
     VOCABULARY_SIZE, FIRST_SLOT, SLOTS, FIRST_PIECE, OPENING, raw_tokens, Role, merge_pieces, split_words, Vocabulary,
-    training_files, train_vocabulary, save_vocabulary, load_vocabulary, read_source
+    training_files, train_vocabulary, save_vocabulary, load_vocabulary, read_source, decode_source
 )
 from .lexemes import (
     KINDS, expected_gap, Encoded, Lexemes, load_lexemes
@@ -29,8 +29,14 @@ from .edits import (
     blocks, block_of, first_line, is_docstring, is_elif, lines_of, margin, delete, insert, reindent, Operator, operator,
     selected, enumerate_edits, token, compared, variants, check_operator
 )
+from .seeds_streams import (
+    STREAM_SEEDS
+)
 from .expressions import (
     VALUE_FIELDS, READERS, BUILTIN_FAMILIES, METHODS, places, numeric, relatives
+)
+from .seeds_records import (
+    RECORD_SEEDS
 )
 from .statements import (
     JUMPS, LOOPS, COMPOUND, statements, positions, jumps
@@ -67,6 +73,65 @@ from .bugs_control import (
 from .both_ways import (
     undone
 )
+from .injection import (
+    NO_CODE, UNPARSABLE, SourceFunction, functions_of, outermost_functions, flush_left, source_files, read_or_skip,
+    walk_functions, InjectionConfig, clean_chance, Places, all_differ, stand_apart, spans_back, inject_samples,
+    sample_of, file_with, seed_functions, drawn_rates, matched_weights, types_of
+)
+from .execution import (
+    examples_of, ParsedCall, value_text, parsed_call, as_literal, tests_of, execute_examples, generate_calls, oracle,
+    Known, known_of, verify_by_running, traceback_of
+)
+from .diffs import (
+    Hunk, n_changed_lines, line_hunks_ref, line_hunks, FunctionChange, FileChange, parse_source, same_code,
+    file_change_ref, file_change, changed_functions, PatchHunk, Patch, parse_diff, apply_patch
+)
+from .rules import (
+    PERMISSIVE, REASONS, is_fix_message, is_source, license_of, license_files, MineConfig, Unfit, any_text, fit_text,
+    one_function, split_of, fix_sample, mine_diff
+)
+from .mine import (
+    mine_repository
+)
+from .filters import (
+    SECRETS, is_allowed, spdx_name, package_license, entropy, find_secrets, generated_by, FilterConfig, why_not
+)
+from .dedup import (
+    BANDS, PER_BAND, normal_hash, shingles, jaccard, minhash, caught, near_pairs, project_split, DedupConfig,
+    ComparedText, duplicates, read_texts, Contamination
+)
+from .shards import (
+    SHARD_VERSION, SEGMENT, SHARD_KINDS, slack_needed, encode_sample, decode_pair, encode_document, shard_schema,
+    write_shard, open_shard, iter_shard, ShardFile, Manifest, vocabulary_hash, file_hash, write_manifest, read_manifest
+)
+from .sources import (
+    Kind, SourceConfig, located, Item, is_mine, read_items
+)
+from .build import (
+    EXAMPLE_CONFIG, EvaluationConfig, ExecutorConfig, BuildConfig, config_hash, Step, ReadSources, Filter, StoreItems,
+    Compare, ReadItems, Inject, Encode, WriteShards, report_text, Finish, check_build, build
+)
+from .fetch import (
+    PUBLIC_SETS, PublicSet, fetch
+)
+from .sample_set import (
+    SEED_LIMITS, SHARE_WITHOUT, load_sample_set, content_hash, package_split, real_fixes, SeedBug, Turns,
+    injected_samples, build_sample_set, write_sample_set, sample_set_summary
+)
+from .packing import (
+    Ragged, count_up, PairColumns, row_widths, pack_pairs_ref, pack_pairs, bucket_edges
+)
+from .refiner_loader import (
+    shard_paths, PairIndex, index_pairs, Cut, Buffer, plan_epoch, read_pairs, expect_rank, hash_of, expect_same,
+    RefinerDataLoader, BucketSupervision, as_hf_dataset
+)
+from .mamba_loader import (
+    DocumentIndex, index_documents, document_order, Chunk, MambaDataLoader, Borders, find_borders, stream_features,
+    stream_chunk, ChunkLoss, CarriedState
+)
+from .curriculum import (
+    STAGES, stage_of, Stage, Curriculum, CurriculumLoader, TypeWeights, losses_by_type
+)
 
 __all__ = [
     'SAMPLE_CATEGORIES', 'TIERS', 'SPLITS', 'WITHHELD', 'SCHEMA_VERSION', 'Withheld', 'is_withheld', 'EditSpan',
@@ -75,23 +140,48 @@ __all__ = [
     'QUOTES', 'OPERATOR_TEXTS', 'KEYWORDS', 'SPECIALS', 'PAD', 'MASK', 'BEGIN', 'FINISH', 'SEPARATOR', 'FREE', 'WRAP',
     'GLUE', 'BREAKS', 'VOCABULARY_SIZE', 'FIRST_SLOT', 'SLOTS', 'FIRST_PIECE', 'OPENING', 'raw_tokens', 'Role',
     'merge_pieces', 'split_words', 'Vocabulary', 'training_files', 'train_vocabulary', 'save_vocabulary',
-    'load_vocabulary', 'read_source', 'KINDS', 'expected_gap', 'Encoded', 'Lexemes', 'load_lexemes', 'ROWS', 'COLUMNS',
-    'Line', 'KEEP', 'DELETE', 'INSERT', 'split_lines', 'join_lines', 'wrap_line', 'unwrap_rows', 'CodeGrid', 'lay_rows',
-    'to_grid', 'similarity', 'align_lines', 'GridPair', 'room', 'pair_grids', 'encode_pair', 'Window', 'window_around',
-    'grid_window', 'put_back', 'rows_needed', 'to_cells', 'to_targets', 'SHARED', 'PLACED', 'GIVES', 'GROUP',
-    'LITERALS', 'SCOPES', 'FUNCTIONS', 'COMPREHENSIONS', 'BUILTINS', 'LOOSE', 'COMPLEX', 'ATOMS', 'PAIRS', 'BOXES',
-    'Index', 'fits', 'type_of', 'item_type', 'Binding', 'annotated', 'Code', 'Own', 'pool', 'conditions', 'BINDS',
-    'STATEMENT_LISTS', 'CATEGORIES', 'Sites', 'OPERATORS', 'COMPARE', 'Splice', 'Edit', 'apply_edits', 'outer',
-    'operand', 'put', 'swap', 'blocks', 'block_of', 'first_line', 'is_docstring', 'is_elif', 'lines_of', 'margin',
-    'delete', 'insert', 'reindent', 'Operator', 'operator', 'selected', 'enumerate_edits', 'token', 'compared',
-    'variants', 'check_operator', 'VALUE_FIELDS', 'READERS', 'BUILTIN_FAMILIES', 'METHODS', 'places', 'numeric',
-    'relatives', 'JUMPS', 'LOOPS', 'COMPOUND', 'statements', 'positions', 'jumps', 'TEXT_SEEDS', 'split_seeds',
-    'run_examples', 'DATA_SEEDS', 'OBJECT_SEEDS', 'SEEDS', 'seed_split', 'SCANNER', 'PAIRS_OF', 'Fix', 'FIXES',
-    'HEADERS', 'WORDS', 'KNOWN', 'Token', 'scan', 'syntax_error', 'Broken', 'fix', 'repairs_of_syntax', 'same_program',
-    'recovery', 'Where', 'BUG_TYPES', 'BugType', 'bug', 'bug_type', 'old', 'new', 'changes', 'both', 'fingerprint',
-    'bytecode', 'Injection', 'bug_edits', 'inject', 'verified', 'check_bug_type', 'called_name', 'calls', 'wraps',
-    'added', 'is_value', 'is_data', 'bound_once', 'used_at_once', 'in_isinstance', 'starts', 'site_is', 'is_ordered',
-    'is_far', 'IN_PLACE', 'by_one', 'under', 'range_part', 'in_index', 'in_test', 'in_loop', 'home', 'is_recursive',
-    'in_base_case', 'in_recursive_call', 'moves_loop', 'behind_loop', 'guards_emptiness', 'iterates_itself', 'is_copy',
-    'holds', 'keyword_in_call', 'in_handler', 'undone'
+    'load_vocabulary', 'read_source', 'decode_source', 'KINDS', 'expected_gap', 'Encoded', 'Lexemes', 'load_lexemes',
+    'ROWS', 'COLUMNS', 'Line', 'KEEP', 'DELETE', 'INSERT', 'split_lines', 'join_lines', 'wrap_line', 'unwrap_rows',
+    'CodeGrid', 'lay_rows', 'to_grid', 'similarity', 'align_lines', 'GridPair', 'room', 'pair_grids', 'encode_pair',
+    'Window', 'window_around', 'grid_window', 'put_back', 'rows_needed', 'to_cells', 'to_targets', 'SHARED', 'PLACED',
+    'GIVES', 'GROUP', 'LITERALS', 'SCOPES', 'FUNCTIONS', 'COMPREHENSIONS', 'BUILTINS', 'LOOSE', 'COMPLEX', 'ATOMS',
+    'PAIRS', 'BOXES', 'Index', 'fits', 'type_of', 'item_type', 'Binding', 'annotated', 'Code', 'Own', 'pool',
+    'conditions', 'BINDS', 'STATEMENT_LISTS', 'CATEGORIES', 'Sites', 'OPERATORS', 'COMPARE', 'Splice', 'Edit',
+    'apply_edits', 'outer', 'operand', 'put', 'swap', 'blocks', 'block_of', 'first_line', 'is_docstring', 'is_elif',
+    'lines_of', 'margin', 'delete', 'insert', 'reindent', 'Operator', 'operator', 'selected', 'enumerate_edits',
+    'token', 'compared', 'variants', 'check_operator', 'STREAM_SEEDS', 'VALUE_FIELDS', 'READERS', 'BUILTIN_FAMILIES',
+    'METHODS', 'places', 'numeric', 'relatives', 'RECORD_SEEDS', 'JUMPS', 'LOOPS', 'COMPOUND', 'statements',
+    'positions', 'jumps', 'TEXT_SEEDS', 'split_seeds', 'run_examples', 'DATA_SEEDS', 'OBJECT_SEEDS', 'SEEDS',
+    'seed_split', 'SCANNER', 'PAIRS_OF', 'Fix', 'FIXES', 'HEADERS', 'WORDS', 'KNOWN', 'Token', 'scan', 'syntax_error',
+    'Broken', 'fix', 'repairs_of_syntax', 'same_program', 'recovery', 'Where', 'BUG_TYPES', 'BugType', 'bug',
+    'bug_type', 'old', 'new', 'changes', 'both', 'fingerprint', 'bytecode', 'Injection', 'bug_edits', 'inject',
+    'verified', 'check_bug_type', 'called_name', 'calls', 'wraps', 'added', 'is_value', 'is_data', 'bound_once',
+    'used_at_once', 'in_isinstance', 'starts', 'site_is', 'is_ordered', 'is_far', 'IN_PLACE', 'by_one', 'under',
+    'range_part', 'in_index', 'in_test', 'in_loop', 'home', 'is_recursive', 'in_base_case', 'in_recursive_call',
+    'moves_loop', 'behind_loop', 'guards_emptiness', 'iterates_itself', 'is_copy', 'holds', 'keyword_in_call',
+    'in_handler', 'undone', 'NO_CODE', 'UNPARSABLE', 'SourceFunction', 'functions_of', 'outermost_functions',
+    'flush_left', 'source_files', 'read_or_skip', 'walk_functions', 'InjectionConfig', 'clean_chance', 'Places',
+    'all_differ', 'stand_apart', 'spans_back', 'inject_samples', 'sample_of', 'file_with', 'seed_functions',
+    'drawn_rates', 'matched_weights', 'types_of', 'examples_of', 'ParsedCall', 'value_text', 'parsed_call',
+    'as_literal', 'tests_of', 'execute_examples', 'generate_calls', 'oracle', 'Known', 'known_of', 'verify_by_running',
+    'traceback_of', 'Hunk', 'n_changed_lines', 'line_hunks_ref', 'line_hunks', 'FunctionChange', 'FileChange',
+    'parse_source', 'same_code', 'file_change_ref', 'file_change', 'changed_functions', 'PatchHunk', 'Patch',
+    'parse_diff', 'apply_patch', 'PERMISSIVE', 'REASONS', 'is_fix_message', 'is_source', 'license_of', 'license_files',
+    'MineConfig', 'Unfit', 'any_text', 'fit_text', 'one_function', 'split_of', 'fix_sample', 'mine_diff',
+    'mine_repository', 'SECRETS', 'is_allowed', 'spdx_name', 'package_license', 'entropy', 'find_secrets',
+    'generated_by', 'FilterConfig', 'why_not', 'BANDS', 'PER_BAND', 'normal_hash', 'shingles', 'jaccard', 'minhash',
+    'caught', 'near_pairs', 'project_split', 'DedupConfig', 'ComparedText', 'duplicates', 'read_texts', 'Contamination',
+    'SHARD_VERSION', 'SEGMENT', 'SHARD_KINDS', 'slack_needed', 'encode_sample', 'decode_pair', 'encode_document',
+    'shard_schema', 'write_shard', 'open_shard', 'iter_shard', 'ShardFile', 'Manifest', 'vocabulary_hash', 'file_hash',
+    'write_manifest', 'read_manifest', 'Kind', 'SourceConfig', 'located', 'Item', 'is_mine', 'read_items',
+    'EXAMPLE_CONFIG', 'EvaluationConfig', 'ExecutorConfig', 'BuildConfig', 'config_hash', 'Step', 'ReadSources',
+    'Filter', 'StoreItems', 'Compare', 'ReadItems', 'Inject', 'Encode', 'WriteShards', 'report_text', 'Finish',
+    'check_build', 'build', 'PUBLIC_SETS', 'PublicSet', 'fetch', 'SEED_LIMITS', 'SHARE_WITHOUT', 'load_sample_set',
+    'content_hash', 'package_split', 'real_fixes', 'SeedBug', 'Turns', 'injected_samples', 'build_sample_set',
+    'write_sample_set', 'sample_set_summary', 'Ragged', 'count_up', 'PairColumns', 'row_widths', 'pack_pairs_ref',
+    'pack_pairs', 'bucket_edges', 'shard_paths', 'PairIndex', 'index_pairs', 'Cut', 'Buffer', 'plan_epoch',
+    'read_pairs', 'expect_rank', 'hash_of', 'expect_same', 'RefinerDataLoader', 'BucketSupervision', 'as_hf_dataset',
+    'DocumentIndex', 'index_documents', 'document_order', 'Chunk', 'MambaDataLoader', 'Borders', 'find_borders',
+    'stream_features', 'stream_chunk', 'ChunkLoss', 'CarriedState', 'STAGES', 'stage_of', 'Stage', 'Curriculum',
+    'CurriculumLoader', 'TypeWeights', 'losses_by_type'
 ]

@@ -270,7 +270,7 @@ def to_cells(grids: Sequence[CodeGrid], slack: int = 0, length: int | None = Non
 
 
 def to_targets(pairs: Sequence[GridPair], slack: int = 0, length: int | None = None) -> tuple[Any, Any]:
-    "Packed `Cells` of the buggy grids, and the tokens (B, L) of the fixed ones at the same places"
+    "Packed `Cells` of the buggy grids, and the tokens (B, L) of the fixed ones at the same places; -100 behind them"
     import torch
     from phoenix.refine.model import pack_grid
 
@@ -280,7 +280,8 @@ def to_targets(pairs: Sequence[GridPair], slack: int = 0, length: int | None = N
         )
     x, mask = _stack([pair.buggy for pair in pairs], slack)
     y = torch.from_numpy(np.stack([pair.fixed.cells for pair in pairs])).long()
-    return pack_grid(x, mask, length), pack_grid(y, mask, length).tokens
+    cells = pack_grid(x, mask, length)
+    return cells, pack_grid(y, mask, length).tokens.masked_fill(~cells.mask, -100)  # ty: ignore
 
 
 def _stack(grids: Sequence[CodeGrid], slack: int) -> tuple[Any, Any]:

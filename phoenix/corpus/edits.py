@@ -50,9 +50,9 @@ def apply_edits(
     edits: Edit | Iterable[Edit],  # one, or several that do not overlap
 ) -> str:  # the program with all of them made
     "Make `edits` in `source`; `ValueError` if two overlap or one lies outside"
-    edits = [edits] if isinstance(edits, Edit) else edits
+    splices = edits.splices if isinstance(edits, Edit) else tuple(s for edit in edits for s in edit.splices)
     parts, at = [], 0
-    for start, end, text in sorted((s for edit in edits for s in edit.splices), key=lambda s: s[:2]):
+    for start, end, text in splices if len(splices) == 1 else sorted(splices, key=lambda s: s[:2]):
         if not at <= start <= end <= len(source):
             raise ValueError(f"edits: expected disjoint splices within {len(source)} characters, got {start}:{end}")
         parts += source[at:start], text

@@ -10,10 +10,12 @@ from hashlib import sha256
 
 from .seeds_data import DATA_SEEDS
 from .seeds_objects import OBJECT_SEEDS
+from .seeds_records import RECORD_SEEDS
+from .seeds_streams import STREAM_SEEDS
 from .seeds_text import TEXT_SEEDS
 
 # %% ../../nbs/corpus/48_seeds.ipynb #3042baf5
-SEEDS: dict[str, str] = TEXT_SEEDS | DATA_SEEDS | OBJECT_SEEDS
+SEEDS: dict[str, str] = TEXT_SEEDS | DATA_SEEDS | OBJECT_SEEDS | STREAM_SEEDS | RECORD_SEEDS
 
 # %% ../../nbs/corpus/48_seeds.ipynb #e8c22fe2
 def seed_split(name: str) -> str:

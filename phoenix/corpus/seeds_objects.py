@@ -1308,7 +1308,7 @@ def neither(a, b, values):
 def unsent(mails, blocked):
     """Mails that are neither sent nor blocked.
 
-    >>> unsent([("a", True), ("b", False), ("c", False)], {"c"})
+    >>> unsent([("a", True), ("b", False), ("c", False)], ["c"])
     ['b']
     """
     waiting = []
@@ -1467,9 +1467,9 @@ def repeat_until(action, done, most=10):
 def first_free(taken, names):
     """The first name that is not taken; a number is added if all are.
 
-    >>> first_free({"a"}, ["a", "b"])
+    >>> first_free(["a"], ["a", "b"])
     'b'
-    >>> first_free({"a", "a1"}, ["a"])
+    >>> first_free(["a", "a1"], ["a"])
     'a2'
     """
     for name in names:

@@ -6,7 +6,7 @@
 __all__ = ['PREFIXES', 'QUOTES', 'OPERATOR_TEXTS', 'KEYWORDS', 'SPECIALS', 'PAD', 'MASK', 'BEGIN', 'FINISH', 'SEPARATOR', 'FREE',
            'WRAP', 'GLUE', 'BREAKS', 'VOCABULARY_SIZE', 'FIRST_SLOT', 'SLOTS', 'FIRST_PIECE', 'OPENING', 'raw_tokens',
            'Role', 'merge_pieces', 'split_words', 'Vocabulary', 'training_files', 'train_vocabulary', 'save_vocabulary',
-           'load_vocabulary', 'read_source']
+           'load_vocabulary', 'read_source', 'decode_source']
 
 # %% ../../nbs/corpus/15_vocabulary.ipynb #2d62e5e1
 import io
@@ -260,10 +260,17 @@ def read_source(path: str | os.PathLike, most: int = 10_000_000) -> str:
     path = Path(path)
     if (size := path.stat().st_size) > most:
         raise ValueError(f"path: expected at most {most:,} bytes of code, {path.name!r} has {size:,}")
-    data = path.read_bytes()
+    try:
+        return decode_source(path.read_bytes())
+    except ValueError as e:
+        raise ValueError(f"path: {path.name!r}: {e}") from None
+
+
+def decode_source(data: bytes) -> str:
+    "Code in the encoding that it declares; `ValueError` if it is binary or not in that encoding"
     if b"\0" in data:
-        raise ValueError(f"path: expected text, {path.name!r} is binary")
+        raise ValueError("expected text, got a binary file")
     try:
         return data.decode(tokenize.detect_encoding(io.BytesIO(data).readline)[0])
-    except (SyntaxError, UnicodeDecodeError) as e:
-        raise ValueError(f"path: {path.name!r} is not in the encoding that it says: {e}") from None
+    except (SyntaxError, UnicodeError, LookupError) as e:
+        raise ValueError(f"expected the encoding that it declares: {e}") from None

@@ -7,7 +7,7 @@ __all__ = ['MambaConfig', 'MambaLM', 'sample', 'generate_ref']
 
 # %% ../../nbs/ssm/80_language_model.ipynb #8f9eb78a
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from ..arguments import can_read, expect_int, expect_same_device, expect_shape
 from ..blocks.linear_loss import linear_cross_entropy
 from ..blocks.norm import RMSNorm
+from ..launch import has_triton
 from .mamba_block import MambaBlock, MambaState
 from ..weights import Pretrained, config_from_dict
 
@@ -335,11 +336,24 @@ def _cloned(tokens: Generator[Tensor]) -> Iterator[Tensor]:
             yield token.clone()
 
 
+_CAPTURE_FROM = 8  # new tokens; capturing a step costs about three of them
+
+
+def _stepper(model: MambaLM, token: Tensor, state: list[MambaState], n: int) -> Callable:
+    "What makes logits and the next state of a token and a state: on a CUDA device a graph, if it is worth the capture"
+    if n >= _CAPTURE_FROM and token.is_cuda and has_triton():
+        from phoenix.ssm.captured_step import _can_capture, _CapturedStep  # only here: they import triton
+
+        if _can_capture(model):
+            return _CapturedStep(model, token, state)
+    return lambda token, state: _run(model, "step", model.embeddings(token), state)
+
+
 @torch.inference_mode()
 def _tokens(model: MambaLM, ids: Tensor, n: int, options: tuple, stop: Tensor | None) -> Generator[Tensor]:
     "The loop of `generate_stream`: one pass over the prompt, then one step a token"
     training = [m for m in model.modules() if m.training]
-    token, done, state = None, None, None
+    token, done, state, step = None, None, None, None
     try:
         model.eval()
         for _ in range(n):
@@ -347,7 +361,8 @@ def _tokens(model: MambaLM, ids: Tensor, n: int, options: tuple, stop: Tensor | 
                 logits, state = _run(model, "stream", model.embeddings(ids))
                 logits = logits[:, -1]
             else:
-                logits, state = _run(model, "step", model.embeddings(token), state)
+                step = step or _stepper(model, token, state or [], n)
+                logits, state = step(token, state)
             drawn = sample(logits, *options)
             token = (
                 drawn if token is None or done is None else torch.where(done, token, drawn)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from ..arguments import expect_choice, expect_finite, expect_input, expect_int, expect_same_device, expect_shape
 from ..blocks.activation import inverse_softplus
+from ..launch import has_triton
 from .hippo import s4d_real
 from .selective_scan import BACKENDS, selective_scan
 
@@ -78,6 +79,26 @@ def _redraw(linear: nn.Linear, generator: torch.Generator | None) -> None:
     nn.init.uniform_(linear.weight, -edge, edge, generator=generator)
 
 # %% ../../nbs/ssm/60_selective.ipynb #ab4b0319
+def _is_step(system: "SelectiveSystem", x: Tensor) -> bool:
+    "Whether the kernel for one token (S57.1) can take the place of the scan"
+    if not x.is_cuda or torch.is_grad_enabled() or system.backend not in ("auto", "triton"):
+        return False
+    return torch.float64 not in (x.dtype, system.A_log.dtype) and has_triton()
+
+
+def _step(
+    system: "SelectiveSystem", x: Tensor, delta: Tensor, B: Tensor, C: Tensor, z: Tensor | None, state: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    "`SelectiveSystem.scan` for one token on a CUDA device, without gradients"
+    from phoenix.ssm.triton_step import _fused_step  # only here: it imports triton
+
+    expect_finite("delta", delta)
+    state = x.new_zeros(len(x), *system.A_log.shape, dtype=torch.float32) if state is None else state.contiguous()
+    own, z = (system.A_log, B[:, 0], C[:, 0], system.D), None if z is None else z[:, 0]
+    y, last = _fused_step(x[:, 0], delta[:, 0], *own, z, system.dt_proj.bias, state)
+    return y[:, None], last
+
+# %% ../../nbs/ssm/60_selective.ipynb #879685e6
 class SelectiveSystem(nn.Module):
     "Parameters of S6 and the three readings of the input (Gu & Dao 2023, algorithm 2); `ValueError` for a bad size"
 
@@ -120,6 +141,8 @@ class SelectiveSystem(nn.Module):
             expect_shape("state", state, "B D N", B=x.shape[0], D=x.shape[2], N=self.d_state)
             expect_same_device(x=x, state=state)
         delta, B, C = self.select(x)
+        if x.shape[1] == 1 and _is_step(self, x):
+            return _step(self, x, delta, B, C, z, state)
         y, last = selective_scan(
             x, delta, -self.A_log.exp(), B, C, self.D, z, self.dt_proj.bias,
             delta_softplus=True, initial_state=state, return_last_state=True, backend=self.backend,

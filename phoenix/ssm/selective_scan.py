@@ -6,7 +6,6 @@
 __all__ = ['BACKENDS', 'selective_scan_ref', 'selective_scan', 'selective_scan_fn']
 
 # %% ../../nbs/ssm/45_selective_scan.ipynb #d5cc7d79
-from importlib.util import find_spec
 from itertools import pairwise
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..arguments import can_read, expect_choice, expect_finite, expect_same_device, expect_shape
+from ..launch import has_triton
 
 # %% ../../nbs/ssm/45_selective_scan.ipynb #3e7431c8
 def _read(h: Tensor, C: Tensor) -> Tensor:
@@ -194,14 +194,13 @@ _selective_scan.register_autograd(_backward, setup_context=_save)
 
 # %% ../../nbs/ssm/45_selective_scan.ipynb #e2f09dd3
 def _expand(name: str, x: Tensor, u: Tensor, A: Tensor, dtype: torch.dtype) -> Tensor:
-    "`B` or `C` in any of its forms as (B, L, G, N)"
+    "`B` or `C` in any of its forms as (B, L, G, N), or as it is if all channels share one (B, L, N)"
     Bt, L, D = u.shape
     if x.ndim == 2:
         expect_shape(name, x, "D N", D=D, N=A.shape[1])
         return x.to(dtype).expand(Bt, L, D, A.shape[1])
     expect_shape(name, x, "B L N" if x.ndim == 3 else "B L G N", B=Bt, L=L, N=A.shape[1])
-    x = x[:, :, None] if x.ndim == 3 else x
-    if D % x.shape[2]:
+    if x.ndim == 4 and D % x.shape[2]:
         raise ValueError(
             f"{name}: expected a number of groups that divides D={D}, got {x.shape[2]} in {tuple(x.shape)}"
         )
@@ -210,6 +209,9 @@ def _expand(name: str, x: Tensor, u: Tensor, A: Tensor, dtype: torch.dtype) -> T
 
 def _same_groups(B: Tensor, C: Tensor, D: int) -> tuple[Tensor, Tensor]:
     "`B` and `C` with equal numbers of groups: one a channel where they differ"
+    if B.ndim == C.ndim == 3:
+        return B, C
+    B, C = (x[:, :, None] if x.ndim == 3 else x for x in (B, C))
     if B.shape[2] == C.shape[2]:
         return B, C
     return B.repeat_interleave(D // B.shape[2], 2), C.repeat_interleave(D // C.shape[2], 2)
@@ -258,7 +260,7 @@ def _why_not_triton(u: Tensor, A: Tensor, wide: torch.dtype) -> str | None:
         return f"tensors on a CUDA device, got {u.device}"
     if A.is_complex() or wide == torch.float64:
         return f"real arguments of float32 or narrower, got {A.dtype if A.is_complex() else wide}"
-    return None if find_spec("triton") else "the package triton, which is not installed"
+    return None if has_triton() else "the package triton, which is not installed"
 
 
 def _backend(name: str, u: Tensor, A: Tensor, wide: torch.dtype) -> str:
@@ -308,16 +310,19 @@ def selective_scan(
     wide = torch.float64 if torch.float64 in (x.real.dtype for x in (u, delta, A, B, C)) else torch.float32
     backend = _backend(backend, u, A, wide)
     A = A.to(wide.to_complex() if A.is_complex() else wide)
-    state = A.new_zeros(sequences, *A.shape) if initial_state is None else initial_state.to(A.dtype)
+    state = None if initial_state is None else initial_state.to(A.dtype)
     if reverse and cu_seqlens is not None:
-        cu_seqlens, state = u.shape[1] - cu_seqlens.flip(0), state.flip(0)
+        cu_seqlens, state = u.shape[1] - cu_seqlens.flip(0), None if state is None else state.flip(0)
     dtype = torch.promote_types(B.dtype, C.dtype) if backend == "triton" else A.dtype
     B, C = _same_groups(_expand("B", B, u, A, dtype), _expand("C", C, u, A, dtype), u.shape[2])
     if backend == "triton":
         from phoenix.ssm.triton_scan import _fused_scan  # only here: it imports triton
 
-        y, last = _fused_scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, state, cu_seqlens, reverse)
+        more = delta_softplus, state, sequences, cu_seqlens, reverse
+        y, last = _fused_scan(u, delta, A, B, C, D, z, delta_bias, *more)
         return (y, last if cu_seqlens is None or not reverse else last.flip(0)) if return_last_state else y
+    B, C = (x[:, :, None] if x.ndim == 3 else x for x in (B, C))
+    state = A.new_zeros(sequences, *A.shape) if state is None else state
     delta = delta.to(wide) if delta_bias is None else delta.to(wide) + delta_bias.to(wide)
     delta = F.softplus(delta) if delta_softplus else delta
     flip = (lambda x, dim=1: x.flip(dim)) if reverse else (lambda x, dim=1: x)

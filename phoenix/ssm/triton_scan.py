@@ -7,7 +7,9 @@ __all__ = []
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #9b98ca28
 import torch
+from ..launch import launch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 try:
     import triton
@@ -141,6 +143,16 @@ def _get(p, od, m, sd, sn, N: tl.constexpr, EVEN: tl.constexpr):
 
 
 @triton.jit
+def _rates(A, od, m, N: tl.constexpr, EVEN: tl.constexpr):
+    "A log2 e of each channel, from (D, N)"
+    out = ()
+    a = _get(A, od, m, N // 2, 1, N, EVEN)
+    for n in tl.static_range(N):
+        out = out + (a[n] * 1.4426950408889634,)
+    return out
+
+
+@triton.jit
 def _put(p, h, od, m, sd, sn, N: tl.constexpr):
     "The counterpart of `_get`"
     for n in tl.static_range(N // 2):
@@ -155,6 +167,16 @@ def _zeros(od, N: tl.constexpr):
     for _ in tl.static_range(N):
         out = out + (tl.full(od.shape, 0.0, tl.float32),)
     return out
+
+
+@triton.jit
+def _states_at(p, which, od, m, D, N: tl.constexpr, EVEN: tl.constexpr):
+    "The states of sequence `which`, zeros if there are none"
+    if p is None:
+        h = _zeros(od, N)
+    else:
+        h = _get(p + which.to(tl.int64) * D * (N // 2), od, m, N // 2, 1, N, EVEN)
+    return h
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #c9a1d532
 @triton.jit
@@ -180,7 +202,7 @@ def _enter(h, opens, t, end, init, od, i, DG, D, N: tl.constexpr):
     "At the first step of a packed sequence its initial state takes the place of `h`"
     if opens is not None:
         which = tl.load(opens + t, mask=t < end, other=0)
-        new = _get(init + (which - 1).to(tl.int64) * D * (N // 2), od, _inside(i, DG, 0, which), N // 2, 1, N, False)
+        new = _states_at(init, which - 1, od, _inside(i, DG, 0, which), D, N, False)
         out = ()
         for n in tl.static_range(N):
             out = out + (tl.where(which > 0, new[n], h[n]),)
@@ -207,7 +229,7 @@ def _states(
     m = i < DG
     pg, pb = tl.program_id(1), tl.program_id(2).to(tl.int64)
     b0 = _vector(bias, od, m, EVEN)
-    a = _get(A, od, m, 1, D, N, EVEN)
+    a = _rates(A, od, m, N, EVEN)
     h = _zeros(od, N)
     s = tl.full([BD], 0.0, tl.float32)
     first = pg * CL
@@ -241,8 +263,12 @@ def _chain(A, first, ends, sums, last, D, NG, N: tl.constexpr, BD: tl.constexpr,
     pn, pb = tl.program_id(1), tl.program_id(2).to(tl.int64)
     od = tl.program_id(0) * BD + tl.arange(0, BD)
     m = od < D
-    a = _get(A + pn * D, od, m, 1, 0, 2, False)
-    h = _get(first + pb * D * (N // 2) + pn, od, m, N // 2, 0, 2, False)
+    a = _get(A + pn, od, m, N // 2, 0, 2, False)
+    a = (a[0] * 1.4426950408889634, a[1] * 1.4426950408889634)
+    if first is None:
+        h = _zeros(od, 2)
+    else:
+        h = _get(first + pb * D * (N // 2) + pn, od, m, N // 2, 0, 2, False)
     for g0 in range(0, NG, U):
         es, ss = (), ()
         for k in tl.static_range(U):
@@ -257,7 +283,8 @@ def _chain(A, first, ends, sums, last, D, NG, N: tl.constexpr, BD: tl.constexpr,
             lo = tl.where(cut, 0.0, tl.exp2(ss[k] * a[0])) * h[0] + es[k][0]
             hi = tl.where(cut, 0.0, tl.exp2(ss[k] * a[1])) * h[1] + es[k][1]
             h = (lo, hi)
-    _put(last + pb * D * (N // 2) + pn, h, od, m, N // 2, 0, 2)
+    if last is not None:
+        _put(last + pb * D * (N // 2) + pn, h, od, m, N // 2, 0, 2)
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #60c551d7
 @triton.jit(do_not_specialize=["stop", "L", "CL", "NG", "T", "NT"])
@@ -272,11 +299,11 @@ def _outputs(
     m = i < DG
     pg, pb = tl.program_id(1), tl.program_id(2).to(tl.int64)
     b0, D0 = _vector(bias, od, m, EVEN), _vector(Dp, od, m, EVEN)
-    a = _get(A, od, m, 1, D, N, EVEN)
+    a = _rates(A, od, m, N, EVEN)
     if opens is not None and WHOLE:
         h = _zeros(od, N)
     elif WHOLE:
-        h = _get(init + pb * D * (N // 2), od, m, N // 2, 1, N, EVEN)
+        h = _states_at(init, pb, od, m, D, N, EVEN)
     else:
         h = _get(before + (pb * NG + pg) * (N // 2) * D, od, m, 1, D, N, EVEN)
     first = pg * CL
@@ -339,7 +366,7 @@ def _leave(G, closes, t, end, dlast, od, i, DG, D, N: tl.constexpr):
     "At the last step of a packed sequence the gradient of its last state comes in"
     if closes is not None:
         which = tl.load(closes + t, mask=t < end, other=0)
-        new = _get(dlast + (which - 1).to(tl.int64) * D * (N // 2), od, _inside(i, DG, 0, which), N // 2, 1, N, False)
+        new = _states_at(dlast, which - 1, od, _inside(i, DG, 0, which), D, N, False)
         out = ()
         for n in tl.static_range(N):
             out = out + (G[n] + new[n],)
@@ -370,7 +397,7 @@ def _states_back(
     m = i < DG
     pg, pb = tl.program_id(1), tl.program_id(2).to(tl.int64)
     b0 = _vector(bias, od, m, EVEN)
-    a = _get(A, od, m, 1, D, N, EVEN)
+    a = _rates(A, od, m, N, EVEN)
     G = _zeros(od, N)
     s = tl.full([BD], 0.0, tl.float32)
     first = pg * CL
@@ -464,13 +491,13 @@ def _gradients(
         po = pb * syb + od
         pB, pC = B + pb * sBb + group * sBg, C + pb * sCb + group * sCg
         b0, D0 = _vector(bias, od, m, EVEN), _vector(Dp, od, m, EVEN)
-        a = _get(A, od, m, 1, D, N, EVEN)
+        a = _rates(A, od, m, N, EVEN)
         dA = _zeros(od, N)
         dD, db = tl.full([32], 0.0, tl.float32), tl.full([32], 0.0, tl.float32)
         if closes is not None and WHOLE:
             G = _zeros(od, N)
         elif WHOLE:
-            G = _get(dlast + pb * D * (N // 2), od, m, N // 2, 1, N, EVEN)
+            G = _states_at(dlast, pb, od, m, D, N, EVEN)
         else:
             G = _get(after + (pb * NG + pg) * (N // 2) * D, od, m, 1, D, N, EVEN)
         chunks = (finish - begin + T - 1) // T
@@ -551,7 +578,7 @@ def _gradients(
                             e += a[n] * Z
                             back, dA_new = back + (g,), dA_new + (dA[n] + steps[k] * Z,)
                         dA = dA_new
-                        if opens is not None:
+                        if opens is not None and dinit is not None:
                             which = tl.load(opens + t + k, mask=t + k < end, other=0)
                             spot = dinit + (which - 1).to(tl.int64) * D * (N // 2)
                             _put(spot, back, od, _inside(i, DG, 0, which), N // 2, 1, N)
@@ -580,22 +607,17 @@ def _gradients(
             tl.store(row + n * D, dA[n], mask=m)
         tl.store(row + N * D, dD, mask=m)
         tl.store(row + (N + 1) * D, db, mask=m)
-        if closes is None and WHOLE:
+        if closes is None and WHOLE and dinit is not None:
             _put(dinit + pb * D * (N // 2), G, od, m, N // 2, 1, N)
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #11938c43
-_CHUNK = 64  # steps between the states that the backward pass starts from
+_EVERY = 16  # steps between the states that the backward pass starts from
+_CHUNK = 64  # chunks are a multiple of it
 
 
 def _words(x: Tensor | None) -> Tensor | None:
     "Pairs of float32 numbers along the last axis as 64-bit words"
     return None if x is None else x.view(torch.int64)
-
-
-def _pairs_of_states(A: Tensor) -> Tensor:
-    "A log2 e, (D, N) -> (N / 2, D) 64-bit words"
-    scaled = A * 1.4426950408889634
-    return _words(scaled.unflatten(1, (-1, 2)).transpose(0, 1).contiguous())[..., 0]
 
 
 def _multiprocessors(device: torch.device) -> int:
@@ -614,15 +636,53 @@ def _forward_plan(B: int, L: int, D: int, pack: int, device: torch.device) -> tu
     sms = _multiprocessors(device)
     if pack == 4 and B * D >= 96 * sms:  # three warps for each multiprocessor keep it busy without chunks
         return 32, 4, 1, L
+    if B * D >= 160 * sms:
+        return 64, 2, 1, L
     return 64, 2, *_chunks(L, 1024 * sms // (B * D))
 
 
 def _backward_plan(B: int, L: int, D: int, device: torch.device) -> tuple[int, int, int, int]:
     "Blocks of channels that a program takes in turn, steps of a block, number and length of the chunks"
-    sms, blocks = _multiprocessors(device), -(-D // 32)
-    return 1, 2, *_chunks(L, 24 * sms // (B * blocks))
+    sms, programs = _multiprocessors(device), B * -(-D // 32)
+    return 1, 2, *_chunks(L, 1 if programs >= 5 * sms else 24 * sms // programs)
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #f42b1824
+@triton.jit(do_not_specialize=["parts", "L", "R"])
+def _collect(dBC, dB, dC, parts, R, L, G, N: tl.constexpr, BR: tl.constexpr, U: tl.constexpr, REVERSE: tl.constexpr):
+    "Sum over the parts of (parts, R, 32), part by part: lanes from 0 to dB (R, N), lanes from 16 to dC"
+    r = (tl.program_id(0) * BR + tl.arange(0, BR)).to(tl.int64)[:, None]
+    lane = tl.arange(0, 32)[None, :]
+    total = tl.full([BR, 32], 0.0, tl.float32)
+    for p in range(0, parts, U):
+        for k in tl.static_range(U):
+            here = dBC + (tl.cast(p + k, tl.int64) * R + r) * 32 + lane
+            total += tl.load(here, mask=(r < tl.where(p + k < parts, R, 0)) & (lane < 32), other=0.0)
+    if REVERSE:
+        t = r // G % L
+        r += (L - 1 - 2 * t) * G
+    tl.store(dB + r * N + lane, total.to(dB.dtype.element_ty), mask=(r < R) & (lane < N))
+    tl.store(dC + r * N + lane - 16, total.to(dC.dtype.element_ty), mask=(r < R) & (lane >= 16) & (lane < 16 + N))
+
+
+@triton.jit(do_not_specialize=["rows"])
+def _collect_parameters(dparams, dA, dD, dbias, rows, D, N: tl.constexpr, BD: tl.constexpr, U: tl.constexpr):
+    "Sum over the rows of (rows, N + 2, D), row by row: dA (D, N), then dD and dbias"
+    od, n = tl.program_id(0) * BD + tl.arange(0, BD), tl.program_id(1)
+    total = tl.full([BD], 0.0, tl.float32)
+    for p in range(0, rows, U):
+        for k in tl.static_range(U):
+            here = dparams + ((p + k) * (N + 2) + n).to(tl.int64) * D + od
+            total += tl.load(here, mask=_inside(od, D, p + k, rows), other=0.0)
+    if n < N:
+        tl.store(dA + od * N + n, total, mask=od < D)
+    if dD is not None:
+        if n == N:
+            tl.store(dD + od, total, mask=od < D)
+    if dbias is not None:
+        if n == N + 1:
+            tl.store(dbias + od, total, mask=od < D)
+
+# %% ../../nbs/ssm/50_triton_scan.ipynb #3c6d906b
 def _strides(reverse: bool, *tensors: Tensor | None) -> tuple[list[int], list[int], list[Tensor | None]]:
     "From sequence to sequence and from step to step of each tensor (0 for none), and the tensors from their first step"
     both = [(0, 0) if x is None else x.stride()[:2] for x in tensors]
@@ -630,125 +690,159 @@ def _strides(reverse: bool, *tensors: Tensor | None) -> tuple[list[int], list[in
     return [b for b, _ in both], [-t if reverse else t for _, t in both], start
 
 
-def _launch(kernel, grid: tuple[int, ...], warps: int, *args) -> None:
-    kernel[grid](*args, num_warps=warps)
+def _new(x: Tensor, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.empty(shape, dtype=dtype, device=x.device)
 
 
-@torch.library.custom_op("phoenix::triton_scan", mutates_args=())
-def _scan(
+def _grouped(x: Tensor) -> Tensor:
+    "B or C as (B, L, G, N)"
+    return x if x.ndim == 4 else x[:, :, None]
+
+
+def _ends(state: Tensor | None, u: Tensor, A: Tensor, opens: Tensor | None, sequences: int) -> Tensor:
+    "Memory for the last states; an empty packed sequence has no step that writes them"
+    if opens is None:
+        return _new(u, sequences, *A.shape)
+    return torch.zeros(sequences, *A.shape, device=u.device) if state is None else state.clone()
+
+
+def _forward(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None, z: Tensor | None,
-    bias: Tensor | None, state: Tensor, opens: Tensor | None, closes: Tensor | None, softplus: bool, reverse: bool,
-    save: bool,
+    bias: Tensor | None, state: Tensor | None, opens: Tensor | None, closes: Tensor | None, sequences: int,
+    softplus: bool, reverse: bool, save: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    "Outputs (B, L, D), last states like `state`, and the states before every 64th step"
+    "Outputs (B, L, D), last states (sequences, D, N), and the states before every 16th step"
+    B, C = _grouped(B), _grouped(C)
     (Bt, L, Dc), N, G, pack = u.shape, A.shape[1], B.shape[2], 8 // B.element_size()
-    DG = Dc // G
+    DG, T, NT = Dc // G, _EVERY, -(-L // _EVERY)
     BD, K, NG, CL = _forward_plan(Bt, L, Dc, pack, u.device)
     blocks, even = -(-DG // BD), L % CL == 0 and CL % K == 0 and DG % BD == 0
-    words = lambda *shape: torch.empty(*shape, dtype=torch.int64, device=u.device)
-    y, last = torch.empty(u.shape, dtype=u.dtype, device=u.device), state.clone()
-    T, NT = _CHUNK, -(-L // _CHUNK)
-    carries = words(Bt, NT, N // 2, Dc) if save else words(0)
-    a, init, grid = _pairs_of_states(A), _words(state), (G * blocks, NG, Bt)
-    before = None
-    between, rows, (u, delta, z, B, C, y_) = _strides(reverse, u, delta, z, B, C, y)
-    sub, sdb, szb, sBb, sCb, syb = between
-    sul, sdl, szl, sBl, sCl, syl = rows
-    flags = N, BD, K, pack, softplus, even
+    y, last = _new(u, *u.shape, dtype=u.dtype), _ends(state, u, A, opens, sequences)
+    carries = _new(u, Bt, NT, N // 2, Dc, dtype=torch.int64) if save else _new(u, 0, dtype=torch.int64)
+    a, init, final, before = _words(A), _words(state), _words(last), None
+    (sub, sdb, szb, sBb, sCb, syb), rows, (u, delta, z, B, C, y_) = _strides(reverse, u, delta, z, B, C, y)
+    sul, sdl, _, sBl, _, _ = rows
+    grid, flags = (G * blocks, NG, Bt), (N, BD, K, pack, softplus, even)
     if NG > 1:
-        before, sums = words(Bt, NG, N // 2, Dc), torch.empty(Bt, NG, Dc, device=u.device)
-        _launch(_states, grid, 1, u, delta, B, a, bias, init, opens, before, sums, L, L, Dc, DG, blocks, CL, NG,
-                sub, sdb, sBb, B.stride(2), sul, sdl, sBl, *flags)  # fmt: skip
-        zero = init if opens is None else torch.zeros_like(init[:1])
-        ends = _words(last) if opens is None else torch.empty_like(zero)
-        _launch(_chain, (-(-Dc // 64), N // 2, Bt), 2, a, zero, before, sums, ends, Dc, NG, N, 64, 8, False)
-    _launch(_outputs, grid, 1, u, delta, z, B, C, a, D, bias, init, opens, closes, before, carries if save else None,
-            y_, _words(last), L, L, Dc, DG, blocks, CL, NG, T, NT, sub, sdb, szb, sBb, B.stride(2), sCb, C.stride(2),
-            syb, sul, sdl, szl, sBl, sCl, syl, *flags, NG == 1)  # fmt: skip
+        before, sums = _new(u, Bt, NG, N // 2, Dc, dtype=torch.int64), _new(u, Bt, NG, Dc)
+        numbers = L, L, Dc, DG, blocks, CL, NG, sub, sdb, sBb, B.stride(2), sul, sdl, sBl, *flags
+        launch(_states, grid, 1, (u, delta, B, a, bias, init, opens, before, sums), numbers)
+        ends = a, None if opens is not None else init, before, sums, None if opens is not None else final
+        launch(_chain, (-(-Dc // 64), N // 2, Bt), 2, ends, (Dc, NG, N, 64, 8, False))
+    tensors = u, delta, z, B, C, a, D, bias, init, opens, closes, before, carries if save else None, y_, final
+    numbers = L, L, Dc, DG, blocks, CL, NG, T, NT, sub, sdb, szb, sBb, B.stride(2), sCb, C.stride(2), syb
+    launch(_outputs, grid, 1, tensors, (*numbers, *rows, *flags, NG == 1))
     return y, last, carries
 
 
-@_scan.register_fake
-def _(u, delta, A, B, C, D, z, bias, state, opens, closes, softplus, reverse, save):
-    carries = (u.shape[0], -(-u.shape[1] // _CHUNK), A.shape[1] // 2, u.shape[2]) if save else (0,)
-    y = torch.empty(u.shape, dtype=u.dtype, device=u.device)
-    return y, torch.empty_like(state), torch.empty(carries, dtype=torch.int64, device=u.device)
+_scan = torch.library.custom_op("phoenix::triton_scan", _forward, mutates_args=())
 
-# %% ../../nbs/ssm/50_triton_scan.ipynb #3c6d906b
-@torch.library.custom_op("phoenix::triton_scan_backward", mutates_args=())
-def _scan_backward(
-    dout: Tensor, dlast: Tensor, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None,
-    z: Tensor | None, bias: Tensor | None, state: Tensor, opens: Tensor | None, closes: Tensor | None,
+
+@_scan.register_fake
+def _(u, delta, A, B, C, D, z, bias, state, opens, closes, sequences, softplus, reverse, save):
+    carries = (u.shape[0], -(-u.shape[1] // _EVERY), A.shape[1] // 2, u.shape[2]) if save else (0,)
+    y, last = torch.empty(u.shape, dtype=u.dtype, device=u.device), _new(u, sequences, *A.shape)
+    return y, last, _new(u, *carries, dtype=torch.int64)
+
+# %% ../../nbs/ssm/50_triton_scan.ipynb #cf5ce8c7
+def _backward(
+    dout: Tensor, dlast: Tensor | None, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None,
+    z: Tensor | None, bias: Tensor | None, state: Tensor | None, opens: Tensor | None, closes: Tensor | None,
     carries: Tensor, softplus: bool, reverse: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    "Gradients of u, delta, A, B, C, D, z, bias and state"
+    "Gradients of u, delta, A, B, C, D, z, bias and state; empty ones for those that there are not"
+    dB, dC = _new(B, *B.shape, dtype=B.dtype), _new(C, *C.shape, dtype=C.dtype)
+    B, C = _grouped(B), _grouped(C)
     (Bt, L, Dc), N, G, pack = u.shape, A.shape[1], B.shape[2], 8 // B.element_size()
-    DG = Dc // G
+    DG, T, NT = Dc // G, _EVERY, -(-L // _EVERY)
     J, K, NG, CL = _backward_plan(Bt, L, Dc, u.device)
     parts = -(-DG // 32 // J)
-    words = lambda *shape: torch.empty(*shape, dtype=torch.int64, device=u.device)
-    floats = lambda *shape: torch.empty(*shape, device=u.device)
-    like = lambda x: torch.empty(u.shape, dtype=x.dtype, device=u.device)
-    T, NT, a, init, dfinal = _CHUNK, -(-L // _CHUNK), _pairs_of_states(A), _words(state), _words(dlast)
-    dstate, after = dlast.clone(), None
-    du, ddelta, dz = like(u), like(delta), floats(0) if z is None else like(z)
-    kinds = B.dtype, C.dtype
+    like = lambda x: _new(x, *u.shape, dtype=x.dtype)
+    du, ddelta, dz = like(u), like(delta), None if z is None else like(z)
+    dA, (dD, dbias) = torch.empty_like(A), (None if x is None else torch.empty_like(x) for x in (D, bias))
+    dstate = None if state is None else torch.zeros_like(state) if dlast is None else dlast.clone()
+    a, init, dfinal, dinit, after = _words(A), _words(state), _words(dlast), _words(dstate), None
     between, rows, (u, delta, z, B, C, dout) = _strides(reverse, u, delta, z, B, C, dout)
-    _, _, outs = _strides(reverse, du, ddelta, dz if z is not None else None)
+    _, _, outs = _strides(reverse, du, ddelta, dz)
     sub, sdb, szb, sBb, sCb, syb = between
-    sul, sdl, szl, sBl, sCl, syl = rows
+    _, sdl, szl, _, sCl, syl = rows
     if NG > 1:
         blocks, even = -(-DG // 64), L % CL == 0 and CL % K == 0 and DG % 64 == 0
-        after, sums = words(Bt, NG, N // 2, Dc), floats(Bt, NG, Dc)
-        _launch(_states_back, (G * blocks, NG, Bt), 1, delta, z, C, a, bias, dout, dfinal, opens, closes, after, sums,
-                L, L, Dc, DG, blocks, CL, NG, sdb, szb, sCb, C.stride(2), syb, sdl, szl, sCl, syl,
-                N, 64, 2, pack, softplus, even)  # fmt: skip
-        zero = dfinal if opens is None else torch.zeros_like(dfinal[:1])
-        ends = _words(dstate) if opens is None else torch.empty_like(zero)
-        _launch(_chain, (-(-Dc // 64), N // 2, Bt), 2, a, zero, after, sums, ends, Dc, NG, N, 64, 8, True)
-    dBC, dparams = floats(parts, Bt, L, G, 32), floats(Bt * NG, N + 2, Dc)
-    scratch = words(Bt * NG * G * parts, T // K, N // 2, 32)
+        after, sums = _new(u, Bt, NG, N // 2, Dc, dtype=torch.int64), _new(u, Bt, NG, Dc)
+        numbers = L, L, Dc, DG, blocks, CL, NG, sdb, szb, sCb, C.stride(2), syb, sdl, szl, sCl, syl
+        tensors = delta, z, C, a, bias, dout, dfinal, opens, closes, after, sums
+        launch(_states_back, (G * blocks, NG, Bt), 1, tensors, (*numbers, N, 64, 2, pack, softplus, even))
+        ends = a, None if opens is not None else dfinal, after, sums, None if opens is not None else dinit
+        launch(_chain, (-(-Dc // 64), N // 2, Bt), 2, ends, (Dc, NG, N, 64, 8, True))
+    dBC, dparams = _new(u, parts, Bt, L, G, 32), _new(u, Bt * NG, N + 2, Dc)
+    scratch = _new(u, Bt * NG * G * parts, T // K, N // 2, 32, dtype=torch.int64)
     even = L % CL == 0 and CL % T == 0 and DG % (32 * J) == 0
-    _launch(_gradients, (G * parts, NG, Bt), 1, u, delta, z, B, C, a, D, bias, init, dout, dfinal, opens, closes,
-            carries, after, scratch, *outs, dBC, dparams, _words(dstate), L, L, Dc, DG, parts, J, CL, NG, T, NT,
-            sub, sdb, szb, sBb, B.stride(2), sCb, C.stride(2), syb, sul, sdl, szl, sBl, sCl, syl,
-            N, K, pack, softplus, even, NG == 1)  # fmt: skip
-    dBC, dparams = dBC.sum(0) if parts > 1 else dBC[0], dparams.sum(0)
-    dBC = dBC.flip(1) if reverse else dBC
-    dB, dC = dBC[..., :N].to(kinds[0], copy=True), dBC[..., 16 : 16 + N].to(kinds[1], copy=True)
-    dA = dparams[:N].mT.clone(memory_format=torch.contiguous_format)
-    dD, dbias = (floats(0) if x is None else dparams[row].clone() for x, row in ((D, N), (bias, N + 1)))
-    return du, ddelta, dA, dB, dC, dD, dz, dbias, dstate
+    tensors = u, delta, z, B, C, a, D, bias, init, dout, dfinal, opens, closes, carries, after, scratch, *outs
+    numbers = L, L, Dc, DG, parts, J, CL, NG, T, NT, sub, sdb, szb, sBb, B.stride(2), sCb, C.stride(2), syb
+    flags = N, K, pack, softplus, even, NG == 1
+    launch(_gradients, (G * parts, NG, Bt), 1, (*tensors, dBC, dparams, dinit), (*numbers, *rows, *flags))
+    R = Bt * L * G
+    launch(_collect, (-(-R // 16), 1), 4, (dBC, dB, dC), (parts, R, L, G, N, 16, 8, reverse))
+    launch(_collect_parameters, (-(-Dc // 64), N + 2), 2, (dparams, dA, dD, dbias), (Bt * NG, Dc, N, 64, 8))
+    none = lambda x: _new(u, 0) if x is None else x
+    return du, ddelta, dA, dB, dC, none(dD), none(dz), none(dbias), none(dstate)
+
+
+_scan_backward = torch.library.custom_op("phoenix::triton_scan_backward", _backward, mutates_args=())
 
 
 @_scan_backward.register_fake
 def _(dout, dlast, u, delta, A, B, C, D, z, bias, state, opens, closes, carries, softplus, reverse):
-    plain = lambda x: torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    maybe = lambda x: u.new_empty(0, dtype=torch.float32) if x is None else plain(x)
-    return *(plain(x) for x in (u, delta, A, B, C)), maybe(D), maybe(z), maybe(bias), plain(state)
+    plain = lambda x: _new(u, 0) if x is None else torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    return tuple(plain(x) for x in (u, delta, A, B, C, D, z, bias, state))
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #4b6d0182
+def _is_plain(x: Tensor) -> bool:
+    "Whether nothing records or stands in for the tensor, so that its kernels may be started at once"
+    return type(x) is Tensor and not torch.compiler.is_compiling()
+
+
 def _keep(ctx, inputs, output):
-    *tensors, ctx.softplus, ctx.reverse, _ = inputs
+    *tensors, _, ctx.softplus, ctx.reverse, _ = inputs
     ctx.save_for_backward(*tensors, output[2])
+    ctx.set_materialize_grads(False)  # a last state that nobody uses has no gradient, not one of zeros
 
 
 def _gradient(ctx, dy, dlast, _):
     *inputs, carries = ctx.saved_tensors
-    grads = _scan_backward(dy.contiguous(), dlast.contiguous(), *inputs, carries, ctx.softplus, ctx.reverse)
-    *grads, dstate = (g if x is not None else None for g, x in zip(grads, inputs[:9], strict=True))
-    return *grads, dstate, None, None, None, None, None
+    dy = torch.zeros(inputs[0].shape, dtype=inputs[0].dtype, device=carries.device) if dy is None else dy.contiguous()
+    dlast = None if dlast is None else dlast.contiguous()
+    run = _backward if _is_plain(dy) else _scan_backward
+    grads = run(dy, dlast, *inputs, carries, ctx.softplus, ctx.reverse)
+    grads = [None if x is None else g for g, x in zip(grads, inputs[:9], strict=True)]
+    return *grads, None, None, None, None, None, None
 
 
 _scan.register_autograd(_gradient, setup_context=_keep)
+
+
+class _Eager(torch.autograd.Function):
+    "`_scan` without the dispatcher"
+
+    @staticmethod
+    def forward(ctx, *args):
+        out = _forward(*args)
+        _keep(ctx, args, out)
+        ctx.mark_non_differentiable(out[2])
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *grads):
+        return _gradient(ctx, *grads)
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #ea188f79
 _STATES = 16  # states of a channel that one pass holds in registers
 
 
 def _rows_of_words(x: Tensor, pack: int) -> Tensor:
-    "`x` (B, L, G, N), copied unless each row can be read as 64-bit words"
-    whole = x.stride(-1) == 1 and x.data_ptr() % 8 == 0 and all(s % pack == 0 for s in x.stride()[:3])
+    "`x` (B, L, N) or (B, L, G, N), copied unless each row can be read as 64-bit words"
+    whole = x.stride(-1) == 1 and x.data_ptr() % 8 == 0 and all(s % pack == 0 for s in x.stride()[:-1])
     return x if whole else x.contiguous()
 
 
@@ -764,32 +858,31 @@ def _flags(cu_seqlens: Tensor | None, L: int) -> tuple[Tensor | None, Tensor | N
     return opens[:L], closes[:L]
 
 
-def _one_pass(u, delta, A, B, C, D, z, bias, softplus, state, opens, closes, reverse):
+def _one_pass(u, delta, A, B, C, D, z, bias, softplus, state, sequences, opens, closes, reverse):
     "`_scan` on arguments made to fit: whole words in each row, unit stride over channels, float32 parameters"
     pack = 8 // B.element_size()
     if odd := -A.shape[1] % pack:
-        A, B, C, state = (torch.nn.functional.pad(x, (0, odd)) for x in (A, B, C, state))
+        A, B, C, state = (x if x is None else torch.nn.functional.pad(x, (0, odd)) for x in (A, B, C, state))
     u, delta, z = (x if x is None or x.stride(-1) == 1 else x.contiguous() for x in (u, delta, z))
     B, C = _rows_of_words(B, pack), _rows_of_words(C, pack)
-    wide = [x if x is None else x.float() for x in (A, D, bias, state)]
-    A, D, bias, state = wide
-    learns = torch.is_grad_enabled() and any(
-        x is not None and x.requires_grad for x in (u, delta, A, B, C, D, z, bias, state)
-    )
-    y, last, _ = _scan(u, delta, A, B, C, D, z, bias, state.contiguous(), opens, closes, softplus, reverse, learns)
+    A, D, bias, state = (x if x is None else x.float().contiguous() for x in (A, D, bias, state))
+    inputs = u, delta, A, B, C, D, z, bias, state
+    learns = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
+    run = _scan if not _is_plain(u) else _Eager.apply if learns else _forward
+    y, last, _ = run(*inputs, opens, closes, sequences, softplus, reverse, learns)
     return y, last[..., : last.shape[-1] - odd] if odd else last
 
 
-def _fused_scan(u, delta, A, B, C, D, z, bias, softplus, state, cu_seqlens, reverse):
-    "S45.1 with everything around it; B and C (B, L, G, N), `state` (B, D, N) -> outputs in the dtype of u, last states"
+def _fused_scan(u, delta, A, B, C, D, z, bias, softplus, state, sequences, cu_seqlens, reverse):
+    "S45.1 with everything around it; B and C (B, L, N) or (B, L, G, N) -> outputs, last states (sequences, D, N)"
     opens, closes = _flags(cu_seqlens, u.shape[1])
-    N = A.shape[1]
+    N, rest = A.shape[1], (sequences, opens, closes, reverse)
     if N <= _STATES:
-        return _one_pass(u, delta, A, B, C, D, z, bias, softplus, state, opens, closes, reverse)
+        return _one_pass(u, delta, A, B, C, D, z, bias, softplus, state, *rest)
     # the output is a sum over states: sixteen at a time, and skip and gate after the last
     parts = [slice(n, n + _STATES) for n in range(0, N, _STATES)]
-    rest = opens, closes, reverse
-    some = lambda p: (A[:, p], B[..., p], C[..., p], None, None, bias, softplus, state[..., p], *rest)
+    of = lambda p: None if state is None else state[..., p]
+    some = lambda p: (A[:, p], B[..., p], C[..., p], None, None, bias, softplus, of(p), *rest)
     each = [_one_pass(u.float(), delta, *some(p)) for p in parts]
     y = sum(y for y, _ in each)
     y = y if D is None else y + D.float() * u.float()
