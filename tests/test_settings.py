@@ -19,6 +19,7 @@ from pre_commit.clientlib import load_config
 import phoenix
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS = ("dev", "docs", "train", "corpus", "synthesis", "llm", "wandb")
 TEXT = {".ipynb", ".md", ".py", ".toml", ".yml", ".yaml", ".ini", ".txt", ".css", ".js", ".cff", ""}
 
 
@@ -79,10 +80,10 @@ def test_nbdev_is_held_at_the_2_line(settings):
 def test_installed_distribution_has_name_extras_and_requirements(settings):
     meta = distribution(settings["lib_name"])
     assert meta.name == settings["lib_name"] and meta.version == settings["version"]
-    assert set(meta.metadata.get_all("Provides-Extra")) == {"dev", "docs", "train", "corpus", "synthesis", "llm", "wandb"}
+    assert set(meta.metadata.get_all("Provides-Extra")) == set(EXTRAS)
     got = {(r.name, str(r.specifier)) for r in map(Requirement, meta.requires) if "extra" not in str(r.marker)}
     assert got == {(r.name, str(r.specifier)) for r in requirements(settings).values()}
-    for extra in ("dev", "docs", "train", "corpus", "synthesis", "llm", "wandb"):
+    for extra in EXTRAS:
         got = {r.name for r in map(Requirement, meta.requires) if f'extra == "{extra}"' in str(r.marker)}
         assert got == set(requirements(settings, f"{extra}_"))
 

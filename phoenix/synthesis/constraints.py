@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from .kinds import Constraint, ExtractedVariable, Specification, VariableType
 from .language import ExpressionError, conjuncts, evaluate, names_in, parse_expression, simplified
-from .sentences import constraint_kind, constraints_of, constraints_of_text
+from .sentences import constraints_of, constraints_of_text
 
 # %% ../../nbs/synthesis/20_constraints.ipynb #a0c2b983
 def _leaves(body: list[ast.stmt]) -> bool:

@@ -27,7 +27,6 @@ from phoenix.synthesis.evidence import (
 from phoenix.synthesis.kinds import (
     ROLES,
     Constraint,
-    Example,
     ExtractedVariable,
     Specification,
     TypeInfo,
