@@ -9,7 +9,6 @@ __all__ = ['expect_shape', 'expect_int', 'expect_choice', 'expect_same_device', 
 # %% ../nbs/03_arguments.ipynb #b19c2002
 import operator
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 import torch
@@ -17,11 +16,6 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
 # %% ../nbs/03_arguments.ipynb #93fb3e71
-@cache
-def _axes(shape: str) -> list[str]:
-    return shape.split()
-
-
 def expect_shape(
     name: str,  # the argument's name, for the message
     x: Tensor,  # what the caller passed
@@ -31,9 +25,9 @@ def expect_shape(
     "Raise `TypeError` unless `x` is a tensor, `ValueError` unless it has this `shape` and no empty axis"
     if not isinstance(x, Tensor):
         raise TypeError(f"{name}: expected a tensor of shape ({shape}), got {type(x).__name__}")
-    axes, known = _axes(shape), x.shape
-    if len(known) == len(axes) and all(size == sizes.get(axis, size) != 0 for axis, size in zip(axes, known)):  # noqa: B905
-        if len({*axes}) == len(axes):
+    axes, known = shape.split(), x.shape
+    if len(known) == len(axes) == len({*axes}):  # the plain case, at once
+        if all(size == sizes.get(axis, size) != 0 for axis, size in zip(axes, known, strict=True)):
             return known
     named = axes[1:] if axes[0] == "..." else axes
     tail = x.shape[x.ndim - len(named) :] if x.ndim >= len(named) else ()

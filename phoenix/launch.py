@@ -6,7 +6,6 @@
 __all__ = ['has_triton', 'version_key', 'launch']
 
 # %% ../nbs/04_launch.ipynb #c6a4be55
-from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,10 +13,12 @@ import torch
 from torch import Tensor
 
 # %% ../nbs/04_launch.ipynb #cb07b431
-@cache
+_HAS_TRITON = find_spec("triton") is not None
+
+
 def has_triton() -> bool:
     "Whether the package triton can be imported, looked up once"
-    return find_spec("triton") is not None
+    return _HAS_TRITON
 
 # %% ../nbs/04_launch.ipynb #d143014b
 def version_key(tensors: tuple[Tensor | None, ...], numbers: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -203,7 +203,7 @@ class DepthwiseConv1D(Conv1D):
         return "torch" if self.backend == "torch" or why_not else "triton"
 
     def _fused(self, x: Tensor, state: Tensor | None) -> Tensor:
-        "The filter in one kernel (B85.1)"
+        "The filter in one kernel (eq. B80.4)"
         from phoenix.blocks.triton_conv import _fused_conv  # only here: it imports triton
 
         expect_input(x, "B L D", self.weight, D=self.d_in)
@@ -213,7 +213,7 @@ class DepthwiseConv1D(Conv1D):
 
 
 def _why_not_triton(conv: DepthwiseConv1D, x: Tensor) -> str:
-    "What keeps `conv` from the kernels of B85, or nothing"
+    "What keeps `conv` from the kernels of `triton_conv`, or nothing"
     if not x.is_cuda or x.dtype not in _FUSED:
         return f"a tensor of float32 or narrower on a CUDA device, got {x.dtype} on {x.device}"
     if not 2 <= conv.kernel_size <= 8 or conv.activation_name not in ("identity", "silu"):

@@ -67,7 +67,7 @@ def _push(window, x, UP: tl.constexpr, n: tl.constexpr):
 
 @triton.jit
 def _convolve(window, x, taps, shift, UP: tl.constexpr, k: tl.constexpr):
-    "B85.1 without activation, of the window (k - 1) and the token behind (UP) or in front of it"
+    "B80.4 without activation, of the window (k - 1) and the token behind (UP) or in front of it"
     a = shift + x * taps[k - 1 if UP else 0]
     for j in tl.static_range(k - 1):
         a += window[j] * taps[j if UP else j + 1]
@@ -231,7 +231,7 @@ class _Eager(torch.autograd.Function):
 
 
 def _fused_conv(x: Tensor, weight: Tensor, bias: Tensor | None, pad: int, silu: bool) -> Tensor:
-    "B85.1 of `x` (B, P, D) with filters (D, 1, k): outputs (B, P - k + 1 + pad, D)"
+    "B80.4 of `x` (B, P, D) with filters (D, 1, k): outputs (B, P - k + 1 + pad, D)"
     x = x if x.stride(-1) == 1 else x.contiguous()
     weight = weight.contiguous()
     run = _Eager.apply if _is_plain(x) else _conv_op

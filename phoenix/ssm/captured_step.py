@@ -38,7 +38,7 @@ def _model_step_(model: Any, token: Tensor, state: list[MambaState]) -> Tensor:
 
 # %% ../../nbs/ssm/85_captured_step.ipynb #a48f3bc7
 def _can_capture(model: Any) -> bool:
-    "Whether all of a step has kernels of its own, those of S57 and B85"
+    "Whether all of a step has kernels of its own, those of `triton_step` and `triton_conv`"
     mixers, weight = [block.mixer for block in model.layers], model.embeddings.weight
     return all(m.backend in ("auto", "triton") and not _why_not_triton(m.conv1d, weight) for m in mixers)
 

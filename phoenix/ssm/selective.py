@@ -80,7 +80,7 @@ def _redraw(linear: nn.Linear, generator: torch.Generator | None) -> None:
 
 # %% ../../nbs/ssm/60_selective.ipynb #ab4b0319
 def _is_step(system: "SelectiveSystem", x: Tensor) -> bool:
-    "Whether the kernel for one token (S57.1) can take the place of the scan"
+    "Whether the kernel for one token can take the place of the scan"
     if not x.is_cuda or torch.is_grad_enabled() or system.backend not in ("auto", "triton"):
         return False
     return torch.float64 not in (x.dtype, system.A_log.dtype) and has_triton()

@@ -31,7 +31,7 @@ def _silu(x):
 def _one_step(
     x, delta, A_log, B, C, skip, z, bias, state, y, after, D, N, sx, sd, sB, sC, sz, BD: tl.constexpr, BN: tl.constexpr
 ):  # fmt: skip
-    "S57.1 for BD channels of one sequence"
+    "S45.1 for BD channels of one sequence"
     od, on = tl.program_id(0) * BD + tl.arange(0, BD), tl.arange(0, BN)
     pb = tl.program_id(1).to(tl.int64)
     m, mn = od < D, on < N
@@ -60,7 +60,7 @@ def _fused_step(
     x: Tensor, delta: Tensor, A_log: Tensor, B: Tensor, C: Tensor, skip: Tensor, z: Tensor | None, bias: Tensor,
     state: Tensor, in_place: bool = False,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    "S57.1: outputs (B, D) in the dtype of `x` and the next state (B, D, N) float32; without gradients"
+    "One step of S45.1: outputs (B, D) in the dtype of `x` and the next state (B, D, N) float32; without gradients"
     (Bt, D), N = x.shape, A_log.shape[1]
     y, after = torch.empty(Bt, D, dtype=x.dtype, device=x.device), state if in_place else torch.empty_like(state)
     rows = [0 if v is None else v.stride(0) for v in (x, delta, B, C, z)]
