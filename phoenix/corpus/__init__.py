@@ -130,7 +130,7 @@ from .mamba_loader import (
     stream_chunk, ChunkLoss, CarriedState
 )
 from .curriculum import (
-    STAGES, stage_of, Stage, Curriculum, CurriculumLoader, TypeWeights, losses_by_type
+    STAGES, FOUR_STAGES, stage_of, Stage, Curriculum, CurriculumLoader, TypeWeights, losses_by_type
 )
 
 __all__ = [
@@ -182,6 +182,6 @@ __all__ = [
     'pack_pairs', 'bucket_edges', 'shard_paths', 'PairIndex', 'index_pairs', 'Cut', 'Buffer', 'plan_epoch',
     'read_pairs', 'expect_rank', 'hash_of', 'expect_same', 'RefinerDataLoader', 'BucketSupervision', 'as_hf_dataset',
     'DocumentIndex', 'index_documents', 'document_order', 'Chunk', 'MambaDataLoader', 'Borders', 'find_borders',
-    'stream_features', 'stream_chunk', 'ChunkLoss', 'CarriedState', 'STAGES', 'stage_of', 'Stage', 'Curriculum',
-    'CurriculumLoader', 'TypeWeights', 'losses_by_type'
+    'stream_features', 'stream_chunk', 'ChunkLoss', 'CarriedState', 'STAGES', 'FOUR_STAGES', 'stage_of', 'Stage',
+    'Curriculum', 'CurriculumLoader', 'TypeWeights', 'losses_by_type'
 ]
