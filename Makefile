@@ -43,8 +43,8 @@ serve: $(VENV)/.docs  ## build the site, serve it, and rebuild when a notebook i
 lab: $(VENV)/.dev  ## JupyterLab on the notebooks, with the kernel of this environment
 	$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "Phoenix (.venv)"
 	$(BIN)/jupyter lab index.ipynb
-bench: $(VENV)/.dev  ## run the benchmark notebooks; a ratio out of its bound is an error
-	$(ONE_THREAD) $(BIN)/python tools/run_nb.py --flags slow nbs/bench/*.ipynb && $(BIN)/nbdev_clean
+bench: $(VENV)/.dev  ## run the benchmark notebooks, with the GPU's where there is one; a ratio out of its bound is an error
+	$(ONE_THREAD) $(BIN)/python tools/run_nb.py --flags "slow$$($(BIN)/python -c 'import torch; print(" gpu" * torch.cuda.is_available())')" nbs/bench/*.ipynb && $(BIN)/nbdev_clean
 hooks: $(VENV)/.dev  ## git hooks: nbdev's merge driver and pre-commit
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/nbdev_install_hooks && $(BIN)/pre-commit install
 clean:  ## remove what is generated (not the environment)

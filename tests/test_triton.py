@@ -22,33 +22,37 @@ ROWS = dict(sul=64, sdl=64, szl=128, sBl=8, sCl=8, syl=64)
 FIXED = dict(N=4, BD=64, K=2, U=2, PACK=4, SOFTPLUS=True, EVEN=True, WHOLE=False, BACK=False) | ROWS
 FIXED |= dict(k=4, SILU=True, BN=4, BR=16, REVERSE=False)
 SCAN = "_states _chain _outputs _states_back _gradients _collect _collect_parameters".split()
-KERNELS = dict.fromkeys(SCAN, triton_scan) | dict.fromkeys(["_one_step", "_add_then_norm"], triton_step)
+# down the columns of an image the same kernels take two more numbers; all of them are compiled for one of the GPUs
+WALKS = ["_outputs", "_gradients"] + ["_states", "_states_back", "_collect"] * (sys.argv[1] == "90")
+DOWN = [f"{name} down" for name in WALKS]
+KERNELS = dict.fromkeys(SCAN + DOWN, triton_scan) | dict.fromkeys(["_one_step", "_add_then_norm"], triton_step)
 KERNELS |= dict.fromkeys(["_conv", "_conv_back", "_conv_token"], triton_conv)
 HALF = "u delta z B C y dout du ddelta dz dB dC x dx dy".split()
 WORDS = "A init ends before carries last after scratch dinit dlast first".split()
 FLOATS = "Dp bias sums dBC dparams dA dD dbias w b parts A_log skip state h".split()
-NONE = ["opens", "closes"]
+NONE, IMAGE = ["opens", "closes"], ["H", "W"]
 OTHERS = {"_collect": dict(parts="i32"), "_one_step": dict(after="*fp32", N="i32"), "_conv_token": dict(after="*fp32")}
 OTHERS["_add_then_norm"] = dict(eps="fp32")
 
 
-def types(kernel):
+def types(kernel, none):
     for i, name in enumerate(kernel.arg_names):
         pointer = dict.fromkeys(HALF, "*bf16") | dict.fromkeys(WORDS, "*i64") | dict.fromkeys(FLOATS, "*fp32")
         pointer |= OTHERS.get(kernel.__name__, {})
-        yield i, name, "constexpr" if name in NONE or kernel.params[i].is_constexpr else pointer.get(name, "i32")
+        yield i, name, "constexpr" if name in none or kernel.params[i].is_constexpr else pointer.get(name, "i32")
 
 
 found = {}
 for name, module in KERNELS.items():
-    kernel = getattr(module, name)
-    signature = {n: t for _, n, t in types(kernel)}
-    constants = {(i,): FIXED.get(n) for i, n, t in types(kernel) if t == "constexpr"}
+    kernel, none = getattr(module, name.split()[0]), NONE if name in DOWN else NONE + IMAGE
+    signature = {n: t for _, n, t in types(kernel, none)}
+    constants = {(i,): FIXED.get(n) for i, n, t in types(kernel, none) if t == "constexpr"}
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
-    target, warps = GPUTarget("cuda", int(sys.argv[1]), 32), dict(_chain=2, _collect=4, _add_then_norm=4).get(name, 1)
+    target = GPUTarget("cuda", int(sys.argv[1]), 32)
+    warps = dict(_chain=2, _collect=4, _add_then_norm=4).get(kernel.__name__, 1)
     built = compile(source, target=target, options=dict(num_warps=warps))
     text = built.asm["ptx"]
-    found[name] = {w: len(re.findall(w, text)) for w in ("shfl", "bar.sync", "ld.shared", "ex2.approx")}
+    found[name] = {w: len(re.findall(w, text)) for w in ("shfl", "bar.sync", "ld.shared", "ex2.approx", "div.s32")}
     found[name]["cubin"] = len(built.asm["cubin"])
 print(json.dumps(found))
 """
@@ -66,8 +70,10 @@ def test_kernels_compile_and_keep_the_lanes_apart(arch, tmp_path):
     rows = {"_one_step", "_add_then_norm"}  # sums over states and over a row
     assert {name for name, k in found.items() if k["ld.shared"]} <= rows
     # the walks exchange nothing; the sums over channels take at most 15 exchanges for B and C each and one more, a step
-    assert {name for name, k in found.items() if k["shfl"]} - rows == {"_gradients"}
-    assert found["_gradients"]["shfl"] <= 2 * (2 * 15 + 1)
+    assert {name for name, k in found.items() if k["shfl"]} - rows == {"_gradients", "_gradients down"}
+    assert found["_gradients"]["shfl"] == found["_gradients down"]["shfl"] <= 2 * (2 * 15 + 1)
     assert {name for name, k in found.items() if k["bar.sync"]} <= rows
     # two exponentials of the softplus and the gate a step beside one a state: nothing is computed twice
-    assert found["_outputs"]["ex2.approx"] == 2 * 2 * (4 + 2)
+    assert found["_outputs"]["ex2.approx"] == found["_outputs down"]["ex2.approx"] == 2 * 2 * (4 + 2)
+    # the steps of an image's columns are divided once for each step and each of its uses, never for each state
+    assert found["_outputs"]["div.s32"] < found["_outputs down"]["div.s32"] <= found["_outputs"]["div.s32"] + 4 * 2

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from configparser import ConfigParser, SectionProxy
 from pathlib import Path
 
@@ -170,17 +170,68 @@ def public(path: Path) -> list[str]:
     return ast.literal_eval(lists[0]) if lists else []
 
 
-def init_source(name: str, modules: dict[str, list[str]]) -> str:
-    "An `__init__.py` that re-exports the public names of each module of a part"
+def loaded(path: Path, package: list[str]) -> Iterator[str]:
+    "The full names of the modules that a module loads as soon as it is imported: `phoenix.checks`"
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            yield ".".join([*base, *filter(None, [node.module])])
+
+
+SLOW = {"torch", "numpy"}  # packages that take long to import
+LAZY = ("synthesis", "repair")  # parts all of whose modules say what they need of one another
+
+
+def slow_modules(root: Path, modules: Iterable[str]) -> set[str]:
+    "Those of the modules, `ssm.scan`, that load a slow package, themselves or through others"
+    edges = {}
+    for module in modules:
+        path = root / "phoenix" / f"{module.replace('.', '/')}.py"
+        edges[module] = {name.removeprefix("phoenix.") for name in loaded(path, ["phoenix", *module.split(".")[:-1]])}
+    found = {module for module, names in edges.items() if SLOW & {name.partition(".")[0] for name in names}}
+    while more := {module for module, names in edges.items() if names & found} - found:
+        found |= more
+    return found
+
+
+LATER = """
+_LATER = {
+    name: module
+    for module, names in {
+%s
+    }.items()
+    for name in (module, *names.split())
+}  # loaded when they are asked for
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f".{_LATER[name]}", __name__)
+    return module if name == _LATER[name] else getattr(module, name)
+"""
+
+
+def init_source(name: str, modules: dict[str, list[str]], slow: Iterable[str] = ()) -> str:
+    "An `__init__.py` that re-exports the public names of each module of a part; those of `slow` ones later"
+    later = {m: names for m, names in modules.items() if m in {*slow}}
     lines = lambda words: textwrap.fill(", ".join(words), 120, initial_indent="    ", subsequent_indent="    ")
-    imports = [f"from .{module} import (\n{lines(names)}\n)" for module, names in modules.items() if names]
+    imports = [f"from .{m} import (\n{lines(names)}\n)" for m, names in modules.items() if names and m not in later]
     everything = lines(repr(name) for names in modules.values() for name in names)
     head = [f'"""{name}"""', "", f"{MARK}Written by tools/book.py.", ""]
+    if later:
+        rows = [f"{' ' * 8}{m!r}: {' '.join(names)!r}," for m, names in later.items()]
+        head += ["from importlib import import_module", "from typing import TYPE_CHECKING, Any", ""]
+        known = [f"from .{m} import (\n{lines(names)}\n)" for m, names in later.items() if names]
+        imports += ["", "if TYPE_CHECKING:", textwrap.indent("\n".join(known), "    "), LATER % "\n".join(rows)]
     return "\n".join([*head, *imports, "", f"__all__ = [\n{everything}\n]", ""])
 
 
 def write_inits(root: Path, modules: dict[str, Path]) -> None:
     "Let each part re-export the public names of its modules; an `__init__.py` written by hand is left alone"
+    slow = slow_modules(root, modules)
     for part in list(PARTS)[1:]:
         folder = root / "phoenix" / part
         if f"{part}.__init__" in modules:
@@ -188,8 +239,29 @@ def write_inits(root: Path, modules: dict[str, Path]) -> None:
         mine = [module.removeprefix(f"{part}.") for module in modules if module.startswith(f"{part}.")]
         old = (folder / "__init__.py").read_text(encoding="utf-8") if mine else ""
         if mine and (MARK in old or not old.strip()):
-            source = init_source(PARTS[part], {module: public(folder / f"{module}.py") for module in mine})
+            names = {module: public(folder / f"{module}.py") for module in mine}
+            later = mine if part in LAZY else [m for m in mine if f"{part}.{m}" in slow]
+            source = init_source(PARTS[part], names, later if part in LAZY or len(later) < len(mine) else [])
             (folder / "__init__.py").write_text(source, encoding="utf-8")
+
+
+EXTENSION = "repair.notebook"
+LOAD = """
+
+def load_ipython_extension(ipython):
+    "The magics of `phoenix.{module}`, for `%load_ext phoenix`"
+    from importlib import import_module
+
+    import_module("phoenix.{module}").load_ipython_extension(ipython)
+"""
+
+
+def write_root_init(root: Path, modules: Iterable[str]) -> None:
+    "Let the package be an extension of IPython, if it has the module; the version stays, which nbdev writes"
+    path = root / "phoenix/__init__.py"
+    version = next(line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("__version__"))
+    load = LOAD.format(module=EXTENSION) if EXTENSION in modules else ""
+    path.write_text(f"{version}\n{load}", encoding="utf-8")
 
 
 def nbdev(command: str, root: Path) -> None:
@@ -236,6 +308,7 @@ def write(root: Path = ROOT) -> None:
     remove_orphans(root, modules)
     nbdev("nbdev_export", root)
     write_inits(root, modules)
+    write_root_init(root, modules)
     write_readme(root)
     architecture.write(root, list(PARTS)[1:])
 

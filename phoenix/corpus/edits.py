@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..arguments import expect_choice
+from ..options import expect_choice
 from .code import FUNCTIONS, LOOSE, Code, Index
 
 # %% ../../nbs/corpus/40_edits.ipynb #45c84047

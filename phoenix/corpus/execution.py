@@ -17,7 +17,7 @@ from dataclasses import replace
 from itertools import compress, islice
 from typing import Any, NamedTuple
 
-from ..arguments import expect_int
+from ..options import expect_int
 from .sample import CanonicalCodeSample, Example
 from .syntax import syntax_error
 from ..sandbox.runner import Sandbox

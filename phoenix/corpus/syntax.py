@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from ..arguments import expect_int
+from ..options import expect_int
 from .edits import Edit, Splice, apply_edits, blocks, lines_of, margin, operator, outer, token
 
 # %% ../../nbs/corpus/49_syntax.ipynb #672a067d

@@ -60,7 +60,7 @@ class Worker:
         mine, its = socket.socketpair()
         self.control = Channel(mine)
         config = asdict(setup) | {"home": self.home}
-        command = child_command(setup.python, "remote", "serve_all", str(its.fileno()), json.dumps(config))
+        command = child_command(setup.python, "batch", "serve_all", str(its.fileno()), json.dumps(config))
         self.process = subprocess.Popen(
             command, env=child_environment(self.home or "/"), pass_fds=[its.fileno()], cwd="/",
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
@@ -239,7 +239,7 @@ class Sandbox:
         limits: Limits | None = None,  # of one candidate
         python: str | os.PathLike | None = None,  # of an environment, with its packages; None: this one, bare
         project: str | os.PathLike | None = None,  # folder that is mounted read-only and imported from
-        preload: Sequence[str] = (),  # modules that every candidate finds imported
+        preload: Sequence[str] = (),  # modules that every candidate finds imported; with a ? before it: if it is there
     ):
         if type(workers) is not int or workers < 1:
             raise ValueError(f"workers: expected at least 1, got {workers!r}")
@@ -284,6 +284,10 @@ class Sandbox:
                 for _ in range(self.workers):
                     self._idle[preload].put(self._start(preload))
             return self._idle[preload]
+
+    def start(self, preload: Sequence[str]) -> None:
+        "Start the servers that have these modules, and do not wait for them"
+        self._pool(tuple(preload))
 
     @contextmanager
     def worker(self, preload: tuple[str, ...] | None = None) -> Generator[Worker, None, None]:

@@ -493,7 +493,8 @@ def serve(handle: str, text: str) -> None:
         sys.path[:0] = [walls.project] if walls.project else []
         sys.executable = sys.executable if os.path.exists(sys.executable) else real
         for name in config["preload"]:
-            importlib.import_module(name)
+            with suppress(Exception if name[0] == "?" else ()):
+                importlib.import_module(name.lstrip("?"))
     except BaseException as e:
         control.send(["refused", f"{type(e).__name__}: {e}"])
         return

@@ -196,7 +196,7 @@ def _with_candidate(session: _Session, tests: Channel, tester: Worker) -> None:
             tests.send([nonce, answer])
 
     while not session.ended:
-        with session.box.worker() as worker:
+        with session.box.worker(_preload_of(session.box, False)) as worker:
 
             def keep_time(worker: Worker = worker) -> None:
                 tester.more_time()
@@ -211,6 +211,12 @@ def _with_candidate(session: _Session, tests: Channel, tester: Worker) -> None:
         tests.send([nonce, "stopped", how.message])
 
 
+def _preload_of(box: Sandbox, pytest: bool) -> tuple[str, ...]:
+    "What the servers of the tests, or those of the candidate, have imported: pytest, or not pytest"
+    others = tuple(name for name in box.setup.preload if name != "pytest")
+    return (*others, "pytest") if pytest else others
+
+
 def _run_pytest(session: _Session) -> list:
     "One process of pytest, to its end; the ending that its server tells"
     least = session.limits  # the candidate's deadline comes first
@@ -223,7 +229,7 @@ def _run_pytest(session: _Session) -> list:
         else:
             _next_question(session, tests, lambda: tester.more_time())
 
-    with session.box.worker((*session.box.setup.preload, "pytest")) as tester:
+    with session.box.worker(_preload_of(session.box, True)) as tester:
         ending = tester.run("pytest", limits, talk)
     session.output += ending[5]
     return ending

@@ -22,6 +22,9 @@ from .scan import (
 from .selective_scan import (
     BACKENDS, selective_scan_ref, selective_scan, selective_scan_fn
 )
+from .scan_routes import (
+    ROUTES, route_order, scan_image_ref, scan_image
+)
 from .selective import (
     Draw, gated_recurrence, selective_ssm_ref, initial_delta_bias, SelectiveSystem, SelectiveSSM, selective_copy_batch,
     induction_batch, train_tokens, token_accuracy
@@ -40,7 +43,8 @@ __all__ = [
     'HiPPOInitializer', 'vandermonde_ref', 'vandermonde', 'long_conv_ref', 'long_conv', 'S4DSystem', 'S4DKernel',
     'last_state', 'S4DBlock', 'S4DModel', 'echo_batch', 'echo_accuracy', 'train_echo', 'listening', 'scan_ref',
     'combine', 'hillis_steele', 'blelloch', 'scan_chunked', 'scan', 'BACKENDS', 'selective_scan_ref', 'selective_scan',
-    'selective_scan_fn', 'Draw', 'gated_recurrence', 'selective_ssm_ref', 'initial_delta_bias', 'SelectiveSystem',
-    'SelectiveSSM', 'selective_copy_batch', 'induction_batch', 'train_tokens', 'token_accuracy', 'mamba_mixer_ref',
-    'MambaState', 'MambaMixer', 'MambaBlock', 'MambaConfig', 'MambaLM', 'sample', 'generate_ref'
+    'selective_scan_fn', 'ROUTES', 'route_order', 'scan_image_ref', 'scan_image', 'Draw', 'gated_recurrence',
+    'selective_ssm_ref', 'initial_delta_bias', 'SelectiveSystem', 'SelectiveSSM', 'selective_copy_batch',
+    'induction_batch', 'train_tokens', 'token_accuracy', 'mamba_mixer_ref', 'MambaState', 'MambaMixer', 'MambaBlock',
+    'MambaConfig', 'MambaLM', 'sample', 'generate_ref'
 ]

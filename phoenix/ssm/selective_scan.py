@@ -230,6 +230,16 @@ def _check_packed(cu_seqlens: Tensor, u: Tensor) -> int:
             raise ValueError(f"cu_seqlens: expected borders that rise from 0 to L={u.shape[1]}, got {cu}")
     return len(cu_seqlens) - 1
 
+
+def _check_image(columns_of: tuple[int, int], u: Tensor, cu_seqlens: Tensor | None) -> int:
+    "Guard the size of an image whose columns are walked; returns how many pixels a column has"
+    if cu_seqlens is not None:
+        raise ValueError(f"columns_of: expected None with cu_seqlens, got {columns_of}")
+    pair = isinstance(columns_of, tuple | list) and len(columns_of) == 2
+    if not pair or min(columns_of) < 1 or columns_of[0] * columns_of[1] != u.shape[1]:
+        raise ValueError(f"columns_of: expected (height, width) of an image of L={u.shape[1]} pixels, got {columns_of}")
+    return columns_of[0]
+
 # %% ../../nbs/ssm/45_selective_scan.ipynb #ce98d742
 def _sequential(u, delta, A, B, C, state, cu_seqlens):
     "The loop, sequence by sequence if they are packed"
@@ -287,7 +297,26 @@ def _check_scan(
     expect_same_device(u=u, delta=delta, A=A, initial_state=state, **others)
     expect_finite("delta", delta)
 
+# %% ../../nbs/ssm/45_selective_scan.ipynb #8cc8ae37
+def _transposed(x: Tensor, rows: int) -> Tensor:
+    "The pixels (B, L, …) of an image of so many rows, column by column"
+    return x.unflatten(1, (rows, -1)).transpose(1, 2).flatten(1, 2)
 
+
+def _around(run, u, delta, A, B, C, D, z, bias, softplus, state, sequences, cu_seqlens, reverse, column):
+    "What of S45.1 is around the core, for cores in torch: softplus, order of the steps, skip and gate"
+    B, C = (x[:, :, None] if x.ndim == 3 else x for x in (B, C))
+    wide, state = A.real.dtype, A.new_zeros(sequences, *A.shape) if state is None else state
+    delta = delta.to(wide) if bias is None else delta.to(wide) + bias.to(wide)
+    delta = F.softplus(delta) if softplus else delta
+    flip = (lambda x: x.flip(1)) if reverse else (lambda x: x)
+    walk = (lambda x: flip(_transposed(x, column))) if column else flip
+    y, last = run(walk(u.to(wide)), walk(delta), A, walk(B), walk(C), state, cu_seqlens)
+    y = _transposed(flip(y), u.shape[1] // column) if column else flip(y)
+    y = y if D is None else y + D.to(wide) * u.to(wide)
+    return (y if z is None else y * F.silu(z.to(wide))).to(u.dtype), last
+
+# %% ../../nbs/ssm/45_selective_scan.ipynb #ee201fd8
 def selective_scan(
     u: Tensor,  # input (B, L, D), any floating dtype
     delta: Tensor,  # step for each token and channel (B, L, D)
@@ -303,9 +332,11 @@ def selective_scan(
     reverse: bool = False,  # run each sequence from its last step to its first
     return_last_state: bool = False,  # also return the states after the last step
     backend: str = "auto",  # "auto", "sequential" (differentiable twice), "chunked", "triton" (CUDA, the fastest there)
+    columns_of: tuple[int, int] | None = None,  # walk down the columns of an image (height, width) kept row by row
 ) -> Tensor | tuple[Tensor, Tensor]:  # (B, L, D) in the dtype of u, and the last state in float32 or wider
     "The selective scan (S45.1) with all its options; `ValueError` names the argument that does not fit"
     sequences = u.shape[0] if cu_seqlens is None else _check_packed(cu_seqlens, u)
+    column = 0 if columns_of is None else _check_image(columns_of, u, cu_seqlens)
     _check_scan(u, delta, A, initial_state, sequences, B=B, C=C, D=D, z=z, delta_bias=delta_bias)
     wide = torch.float64 if torch.float64 in (x.real.dtype for x in (u, delta, A, B, C)) else torch.float32
     backend = _backend(backend, u, A, wide)
@@ -315,21 +346,14 @@ def selective_scan(
         cu_seqlens, state = u.shape[1] - cu_seqlens.flip(0), None if state is None else state.flip(0)
     dtype = torch.promote_types(B.dtype, C.dtype) if backend == "triton" else A.dtype
     B, C = _same_groups(_expand("B", B, u, A, dtype), _expand("C", C, u, A, dtype), u.shape[2])
+    args = u, delta, A, B, C, D, z, delta_bias, delta_softplus, state, sequences, cu_seqlens, reverse, column
     if backend == "triton":
         from phoenix.ssm.triton_scan import _fused_scan  # only here: it imports triton
 
-        more = delta_softplus, state, sequences, cu_seqlens, reverse
-        y, last = _fused_scan(u, delta, A, B, C, D, z, delta_bias, *more)
-        return (y, last if cu_seqlens is None or not reverse else last.flip(0)) if return_last_state else y
-    B, C = (x[:, :, None] if x.ndim == 3 else x for x in (B, C))
-    state = A.new_zeros(sequences, *A.shape) if state is None else state
-    delta = delta.to(wide) if delta_bias is None else delta.to(wide) + delta_bias.to(wide)
-    delta = F.softplus(delta) if delta_softplus else delta
-    flip = (lambda x, dim=1: x.flip(dim)) if reverse else (lambda x, dim=1: x)
-    y, last = _IN_TORCH[backend](flip(u.to(wide)), flip(delta), A, flip(B), flip(C), state, cu_seqlens)
-    y = flip(y) if D is None else flip(y) + D.to(wide) * u.to(wide)
-    y = (y if z is None else y * F.silu(z.to(wide))).to(u.dtype)
-    return (y, last if cu_seqlens is None else flip(last, 0)) if return_last_state else y
+        y, last = _fused_scan(*args)
+    else:
+        y, last = _around(_IN_TORCH[backend], *args)
+    return (y, last if cu_seqlens is None or not reverse else last.flip(0)) if return_last_state else y
 
 # %% ../../nbs/ssm/45_selective_scan.ipynb #1219272b
 def _time_second(name: str, x: Tensor, A: Tensor) -> Tensor:

@@ -94,23 +94,31 @@ def _vector(p, od, m, EVEN: tl.constexpr):
 
 
 @triton.jit
-def _columns(p, t, end, i, DG, row: tl.constexpr, K: tl.constexpr, EVEN: tl.constexpr):
+def _at(p, t, k: tl.constexpr, row, H, W):
+    "Where step t + k lies, `row` from one to the next, or from pixel to pixel of columns of H pixels each"
+    if H is None:
+        here = p + tl.cast(t, tl.int64) * row + k * row
+    else:
+        here = p + tl.cast((t + k) % H * W + (t + k) // H, tl.int64) * row
+    return here
+
+
+@triton.jit
+def _columns(p, t, end, i, DG, row: tl.constexpr, H, W, K: tl.constexpr, EVEN: tl.constexpr):
     "Steps t … t + K - 1 of (L, D): K vectors of channels, zeros from `end` on"
     out = ()
-    q = p + tl.cast(t, tl.int64) * row
     for k in tl.static_range(K):
-        out = out + (_load(q + k * row, _inside(i, DG, t + k, end), EVEN),)
+        out = out + (_load(_at(p, t, k, row, H, W), _inside(i, DG, t + k, end), EVEN),)
     return out
 
 
 @triton.jit
-def _rows(p, t, end, row: tl.constexpr, N: tl.constexpr, PACK: tl.constexpr, K: tl.constexpr, EVEN: tl.constexpr):
+def _rows(p, t, end, row: tl.constexpr, H, W, N: tl.constexpr, PACK: tl.constexpr, K: tl.constexpr, EVEN: tl.constexpr):
     "Steps t … t + K - 1 of (L, N): K tuples of 64-bit words, PACK numbers in each"
     out = ()
-    q = p + tl.cast(t, tl.int64) * row
     for k in tl.static_range(K):
         words = ()
-        w = (q + k * row).to(tl.pointer_type(tl.int64))
+        w = _at(p, t, k, row, H, W).to(tl.pointer_type(tl.int64))
         for i in tl.static_range(N // PACK):
             words = words + (tl.load(w + i) if EVEN else tl.load(w + i, mask=t + k < end, other=0),)
         out = out + (words,)
@@ -218,10 +226,10 @@ def _channels(DG, blocks, BD: tl.constexpr):
     return group, i, group * DG + i
 
 
-@triton.jit(do_not_specialize=["stop", "L", "CL", "NG"])
+@triton.jit(do_not_specialize=["stop", "L", "CL", "NG", "H", "W"])
 def _states(
-    u, delta, B, A, bias, init, opens, ends, sums, stop, L, D, DG, blocks, CL, NG, sub, sdb, sBb, sBg,
-    sul: tl.constexpr, sdl: tl.constexpr, sBl: tl.constexpr, N: tl.constexpr, BD: tl.constexpr, K: tl.constexpr,
+    u, delta, B, A, bias, init, opens, ends, sums, stop, L, D, DG, blocks, CL, NG, H, W, sub, sdb, sBb,
+    sBg, sul: tl.constexpr, sdl: tl.constexpr, sBl: tl.constexpr, N: tl.constexpr, BD: tl.constexpr, K: tl.constexpr,
     PACK: tl.constexpr, SOFTPLUS: tl.constexpr, EVEN: tl.constexpr,
 ):  # fmt: skip
     "Pass 1: the state at the end of each chunk if it began at zero, and the sum of its steps"
@@ -235,12 +243,13 @@ def _states(
     first = pg * CL
     end = tl.minimum(first + CL, L)
     pu, pd, pB = u + pb * sub + od, delta + pb * sdb + od, B + pb * sBb + group * sBg
-    us, ds = _columns(pu, first, end, i, DG, sul, K, EVEN), _columns(pd, first, end, i, DG, sdl, K, EVEN)
-    Bs = _rows(pB, first, end, sBl, N, PACK, K, EVEN)
+    us, ds = _columns(pu, first, end, i, DG, sul, H, W, K, EVEN), _columns(pd, first, end, i, DG, sdl, H, W, K, EVEN)
+    Bs = _rows(pB, first, end, sBl, H, W, N, PACK, K, EVEN)
     for t in range(first, end, K):
         later = tl.minimum(t + K, end - K) if EVEN else t + K
-        un, dn = _columns(pu, later, end, i, DG, sul, K, EVEN), _columns(pd, later, end, i, DG, sdl, K, EVEN)
-        Bn = _rows(pB, later, end, sBl, N, PACK, K, EVEN)
+        un = _columns(pu, later, end, i, DG, sul, H, W, K, EVEN)
+        dn = _columns(pd, later, end, i, DG, sdl, H, W, K, EVEN)
+        Bn = _rows(pB, later, end, sBl, H, W, N, PACK, K, EVEN)
         if t < stop:  # always; the branch keeps the loads above the arithmetic
             for k in tl.static_range(K):
                 step = _step_size(ds[k], b0, _inside(i, DG, t + k, end), SOFTPLUS, EVEN)
@@ -287,10 +296,10 @@ def _chain(A, first, ends, sums, last, D, NG, N: tl.constexpr, BD: tl.constexpr,
         _put(last + pb * D * (N // 2) + pn, h, od, m, N // 2, 0, 2)
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #60c551d7
-@triton.jit(do_not_specialize=["stop", "L", "CL", "NG", "T", "NT"])
+@triton.jit(do_not_specialize=["stop", "L", "CL", "NG", "T", "NT", "H", "W"])
 def _outputs(
     u, delta, z, B, C, A, Dp, bias, init, opens, closes, before, carries, y, last, stop, L, D, DG, blocks, CL, NG, T,
-    NT, sub, sdb, szb, sBb, sBg, sCb, sCg, syb, sul: tl.constexpr, sdl: tl.constexpr, szl: tl.constexpr,
+    NT, H, W, sub, sdb, szb, sBb, sBg, sCb, sCg, syb, sul: tl.constexpr, sdl: tl.constexpr, szl: tl.constexpr,
     sBl: tl.constexpr, sCl: tl.constexpr, syl: tl.constexpr, N: tl.constexpr, BD: tl.constexpr, K: tl.constexpr,
     PACK: tl.constexpr, SOFTPLUS: tl.constexpr, EVEN: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
@@ -310,18 +319,19 @@ def _outputs(
     end = tl.minimum(first + CL, L)
     pu, pd, py = u + pb * sub + od, delta + pb * sdb + od, y + pb * syb + od
     pB, pC = B + pb * sBb + group * sBg, C + pb * sCb + group * sCg
-    us, ds = _columns(pu, first, end, i, DG, sul, K, EVEN), _columns(pd, first, end, i, DG, sdl, K, EVEN)
+    us, ds = _columns(pu, first, end, i, DG, sul, H, W, K, EVEN), _columns(pd, first, end, i, DG, sdl, H, W, K, EVEN)
     zs = us
     if z is not None:
-        zs = _columns(z + pb * szb + od, first, end, i, DG, szl, K, EVEN)
-    Bs, Cs = _rows(pB, first, end, sBl, N, PACK, K, EVEN), _rows(pC, first, end, sCl, N, PACK, K, EVEN)
+        zs = _columns(z + pb * szb + od, first, end, i, DG, szl, H, W, K, EVEN)
+    Bs, Cs = _rows(pB, first, end, sBl, H, W, N, PACK, K, EVEN), _rows(pC, first, end, sCl, H, W, N, PACK, K, EVEN)
     for t in range(first, end, K):
         later = tl.minimum(t + K, end - K) if EVEN else t + K
-        un, dn = _columns(pu, later, end, i, DG, sul, K, EVEN), _columns(pd, later, end, i, DG, sdl, K, EVEN)
+        un = _columns(pu, later, end, i, DG, sul, H, W, K, EVEN)
+        dn = _columns(pd, later, end, i, DG, sdl, H, W, K, EVEN)
         zn = un
         if z is not None:
-            zn = _columns(z + pb * szb + od, later, end, i, DG, szl, K, EVEN)
-        Bn, Cn = _rows(pB, later, end, sBl, N, PACK, K, EVEN), _rows(pC, later, end, sCl, N, PACK, K, EVEN)
+            zn = _columns(z + pb * szb + od, later, end, i, DG, szl, H, W, K, EVEN)
+        Bn, Cn = _rows(pB, later, end, sBl, H, W, N, PACK, K, EVEN), _rows(pC, later, end, sCl, H, W, N, PACK, K, EVEN)
         if t < stop:  # always; the branch keeps the loads above the arithmetic
             if carries is not None:
                 if t % T == 0:
@@ -338,7 +348,7 @@ def _outputs(
                 if z is not None:
                     gate = zs[k].to(tl.float32)
                     out *= gate * _sigmoid(gate)
-                tl.store(py + tl.cast(t + k, tl.int64) * syl, out.to(y.dtype.element_ty), mask=ok)
+                tl.store(_at(py, t + k, 0, syl, H, W), out.to(y.dtype.element_ty), mask=ok)
                 if closes is not None:
                     which = tl.load(closes + t + k, mask=t + k < end, other=0)
                     _put(last + (which - 1).to(tl.int64) * D * (N // 2), h, od, _inside(i, DG, 0, which), N // 2, 1, N)
@@ -386,10 +396,10 @@ def _cut(G, opens, t, end, N: tl.constexpr):
     return G
 
 
-@triton.jit(do_not_specialize=["stop", "L", "CL", "NG"])
+@triton.jit(do_not_specialize=["stop", "L", "CL", "NG", "H", "W"])
 def _states_back(
-    delta, z, C, A, bias, dout, dlast, opens, closes, ends, sums, stop, L, D, DG, blocks, CL, NG, sdb, szb, sCb, sCg,
-    syb, sdl: tl.constexpr, szl: tl.constexpr, sCl: tl.constexpr, syl: tl.constexpr, N: tl.constexpr,
+    delta, z, C, A, bias, dout, dlast, opens, closes, ends, sums, stop, L, D, DG, blocks, CL, NG, H, W, sdb, szb, sCb,
+    sCg, syb, sdl: tl.constexpr, szl: tl.constexpr, sCl: tl.constexpr, syl: tl.constexpr, N: tl.constexpr,
     BD: tl.constexpr, K: tl.constexpr, PACK: tl.constexpr, SOFTPLUS: tl.constexpr, EVEN: tl.constexpr,
 ):  # fmt: skip
     "Pass 1 of the gradient: what each chunk hands back if nothing came to it, and the sum of its steps"
@@ -405,19 +415,20 @@ def _states_back(
     blocks_t = (end - first + K - 1) // K
     t0 = first + (blocks_t - 1) * K
     pd, pg_, pC = delta + pb * sdb + od, dout + pb * syb + od, C + pb * sCb + group * sCg
-    ds, gs = _columns(pd, t0, end, i, DG, sdl, K, EVEN), _columns(pg_, t0, end, i, DG, syl, K, EVEN)
+    ds, gs = _columns(pd, t0, end, i, DG, sdl, H, W, K, EVEN), _columns(pg_, t0, end, i, DG, syl, H, W, K, EVEN)
     zs = gs
     if z is not None:
-        zs = _columns(z + pb * szb + od, t0, end, i, DG, szl, K, EVEN)
-    Cs = _rows(pC, t0, end, sCl, N, PACK, K, EVEN)
+        zs = _columns(z + pb * szb + od, t0, end, i, DG, szl, H, W, K, EVEN)
+    Cs = _rows(pC, t0, end, sCl, H, W, N, PACK, K, EVEN)
     for b in range(blocks_t):
         t = t0 - b * K
         sooner = tl.maximum(t - K, first)
-        dn, gn = _columns(pd, sooner, end, i, DG, sdl, K, EVEN), _columns(pg_, sooner, end, i, DG, syl, K, EVEN)
+        dn = _columns(pd, sooner, end, i, DG, sdl, H, W, K, EVEN)
+        gn = _columns(pg_, sooner, end, i, DG, syl, H, W, K, EVEN)
         zn = gn
         if z is not None:
-            zn = _columns(z + pb * szb + od, sooner, end, i, DG, szl, K, EVEN)
-        Cn = _rows(pC, sooner, end, sCl, N, PACK, K, EVEN)
+            zn = _columns(z + pb * szb + od, sooner, end, i, DG, szl, H, W, K, EVEN)
+        Cn = _rows(pC, sooner, end, sCl, H, W, N, PACK, K, EVEN)
         if t < stop:
             for k in tl.static_range(K - 1, -1, -1):
                 step = _step_size(ds[k], b0, _inside(i, DG, t + k, end), SOFTPLUS, EVEN)
@@ -465,10 +476,10 @@ def _join_halves(b, c, lane):
     return tl.where(upper, c, b) + tl.gather(tl.where(upper, b, c), lane ^ 16, 0)
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #11bd82a7
-@triton.jit(do_not_specialize=["stop", "L", "CL", "NG", "T", "NT", "J"])
+@triton.jit(do_not_specialize=["stop", "L", "CL", "NG", "T", "NT", "J", "H", "W"])
 def _gradients(
     u, delta, z, B, C, A, Dp, bias, init, dout, dlast, opens, closes, carries, after, scratch, du, ddelta, dz, dBC,
-    dparams, dinit, stop, L, D, DG, blocks, J, CL, NG, T, NT, sub, sdb, szb, sBb, sBg, sCb, sCg, syb,
+    dparams, dinit, stop, L, D, DG, blocks, J, CL, NG, T, NT, H, W, sub, sdb, szb, sBb, sBg, sCb, sCg, syb,
     sul: tl.constexpr, sdl: tl.constexpr, szl: tl.constexpr, sBl: tl.constexpr, sCl: tl.constexpr,
     syl: tl.constexpr, N: tl.constexpr, K: tl.constexpr, PACK: tl.constexpr, SOFTPLUS: tl.constexpr,
     EVEN: tl.constexpr, WHOLE: tl.constexpr,
@@ -507,17 +518,19 @@ def _gradients(
             n_blocks = (end - first + K - 1) // K
             t_last = first + (n_blocks - 1) * K
             h = _get(carries + (pb * NT + first // T) * (N // 2) * D, od, m, 1, D, N, EVEN)
-            us, ds = _columns(pu, first, end, i, DG, sul, K, EVEN), _columns(pd, first, end, i, DG, sdl, K, EVEN)
-            Bs = _rows(pB, first, end, sBl, N, PACK, K, EVEN)
-            gs = _columns(dout + po, t_last, end, i, DG, syl, K, EVEN)
+            us = _columns(pu, first, end, i, DG, sul, H, W, K, EVEN)
+            ds = _columns(pd, first, end, i, DG, sdl, H, W, K, EVEN)
+            Bs = _rows(pB, first, end, sBl, H, W, N, PACK, K, EVEN)
+            gs = _columns(dout + po, t_last, end, i, DG, syl, H, W, K, EVEN)
             zs = gs
             if z is not None:
-                zs = _columns(pz, t_last, end, i, DG, szl, K, EVEN)
+                zs = _columns(pz, t_last, end, i, DG, szl, H, W, K, EVEN)
             # forwards through the chunk: the state before every block goes to scratch
             for b in range(n_blocks - 1):
                 t = first + b * K
-                un, dn = _columns(pu, t + K, end, i, DG, sul, K, EVEN), _columns(pd, t + K, end, i, DG, sdl, K, EVEN)
-                Bn = _rows(pB, t + K, end, sBl, N, PACK, K, EVEN)
+                un = _columns(pu, t + K, end, i, DG, sul, H, W, K, EVEN)
+                dn = _columns(pd, t + K, end, i, DG, sdl, H, W, K, EVEN)
+                Bn = _rows(pB, t + K, end, sBl, H, W, N, PACK, K, EVEN)
                 if t < stop:
                     _put(here + b * (N // 2) * 32, h, lane, all_lanes, 1, 32, N)
                     for k in tl.static_range(K):
@@ -531,15 +544,16 @@ def _gradients(
             for b in range(n_blocks):
                 t = t_last - b * K
                 sooner = tl.maximum(t - K, first)
-                un, dn = _columns(pu, sooner, end, i, DG, sul, K, EVEN), _columns(pd, sooner, end, i, DG, sdl, K, EVEN)
-                gn = _columns(dout + po, sooner, end, i, DG, syl, K, EVEN)
+                un = _columns(pu, sooner, end, i, DG, sul, H, W, K, EVEN)
+                dn = _columns(pd, sooner, end, i, DG, sdl, H, W, K, EVEN)
+                gn = _columns(dout + po, sooner, end, i, DG, syl, H, W, K, EVEN)
                 zn = gn
                 if z is not None:
-                    zn = _columns(pz, sooner, end, i, DG, szl, K, EVEN)
+                    zn = _columns(pz, sooner, end, i, DG, szl, H, W, K, EVEN)
                 h_sooner = _get(here + (sooner - first) // K * (N // 2) * 32, lane, all_lanes, 1, 32, N, EVEN)
                 if t < stop:
-                    Bw = _rows(pB, t, end, sBl, N, PACK, K, EVEN)
-                    Cw = _rows(pC, t, end, sCl, N, PACK, K, EVEN)
+                    Bw = _rows(pB, t, end, sBl, H, W, N, PACK, K, EVEN)
+                    Cw = _rows(pC, t, end, sCl, H, W, N, PACK, K, EVEN)
                     hs, decays, steps, dys, rows = (), (), (), (), ()
                     for k in tl.static_range(K):
                         ok = _inside(i, DG, t + k, end)
@@ -559,7 +573,7 @@ def _gradients(
                         h = new
                         if z is not None:
                             slope = g * out * sig * (1.0 + zv * (1.0 - sig))
-                            tl.store(dz + po + tl.cast(t + k, tl.int64) * syl, slope.to(dz.dtype.element_ty), mask=ok)
+                            tl.store(_at(dz + po, t + k, 0, syl, H, W), slope.to(dz.dtype.element_ty), mask=ok)
                     for k in tl.static_range(K - 1, -1, -1):
                         ok = _inside(i, DG, t + k, end)
                         x = us[k].to(tl.float32)
@@ -567,8 +581,8 @@ def _gradients(
                         G = _leave(G, closes, t + k, end, dlast, od, i, DG, D, N)
                         q, e = tl.full([32], 0.0, tl.float32), tl.full([32], 0.0, tl.float32)
                         back, dA_new, write = (), (), ()
-                        Bk = _rows(pB, t + k, end, sBl, N, PACK, 1, EVEN)
-                        Ck = _rows(pC, t + k, end, sCl, N, PACK, 1, EVEN)
+                        Bk = _rows(pB, t + k, end, sBl, H, W, N, PACK, 1, EVEN)
+                        Ck = _rows(pC, t + k, end, sCl, H, W, N, PACK, 1, EVEN)
                         for n in tl.static_range(N):
                             g = G[n] + dys[k] * _number(Ck[0], n, PACK, C.dtype.element_ty)
                             q += g * _number(Bk[0], n, PACK, B.dtype.element_ty)
@@ -590,8 +604,9 @@ def _gradients(
                             slope = tl.where(ok, slope, 0.0)
                         dD += dys[k] * x
                         db += slope
-                        tl.store(du + po + t64 * syl, (dys[k] * D0 + steps[k] * q).to(du.dtype.element_ty), mask=ok)
-                        tl.store(ddelta + po + t64 * syl, slope.to(ddelta.dtype.element_ty), mask=ok)
+                        here_u = _at(du + po, t + k, 0, syl, H, W)
+                        tl.store(here_u, (dys[k] * D0 + steps[k] * q).to(du.dtype.element_ty), mask=ok)
+                        tl.store(_at(ddelta + po, t + k, 0, syl, H, W), slope.to(ddelta.dtype.element_ty), mask=ok)
                         total = _join_halves(_sum_lanes(write, lane, N), rows[k], lane)
                         inside = _inside(lane, 32, t + k, end)
                         if j > 0:
@@ -647,8 +662,10 @@ def _backward_plan(B: int, L: int, D: int, device: torch.device) -> tuple[int, i
     return 1, 2, *_chunks(L, 1 if programs >= 5 * sms else 24 * sms // programs)
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #f42b1824
-@triton.jit(do_not_specialize=["parts", "L", "R"])
-def _collect(dBC, dB, dC, parts, R, L, G, N: tl.constexpr, BR: tl.constexpr, U: tl.constexpr, REVERSE: tl.constexpr):
+@triton.jit(do_not_specialize=["parts", "L", "R", "H", "W"])
+def _collect(
+    dBC, dB, dC, parts, R, L, G, H, W, N: tl.constexpr, BR: tl.constexpr, U: tl.constexpr, REVERSE: tl.constexpr
+):
     "Sum over the parts of (parts, R, 32), part by part: lanes from 0 to dB (R, N), lanes from 16 to dC"
     r = (tl.program_id(0) * BR + tl.arange(0, BR)).to(tl.int64)[:, None]
     lane = tl.arange(0, 32)[None, :]
@@ -657,9 +674,10 @@ def _collect(dBC, dB, dC, parts, R, L, G, N: tl.constexpr, BR: tl.constexpr, U: 
         for k in tl.static_range(U):
             here = dBC + (tl.cast(p + k, tl.int64) * R + r) * 32 + lane
             total += tl.load(here, mask=(r < tl.where(p + k < parts, R, 0)) & (lane < 32), other=0.0)
-    if REVERSE:
+    if REVERSE or H is not None:
         t = r // G % L
-        r += (L - 1 - 2 * t) * G
+        at = t if H is None else t % H * W + t // H
+        r += ((L - 1 - at if REVERSE else at) - t) * G
     tl.store(dB + r * N + lane, total.to(dB.dtype.element_ty), mask=(r < R) & (lane < N))
     tl.store(dC + r * N + lane - 16, total.to(dC.dtype.element_ty), mask=(r < R) & (lane >= 16) & (lane < 16 + N))
 
@@ -690,6 +708,11 @@ def _strides(reverse: bool, *tensors: Tensor | None) -> tuple[list[int], list[in
     return [b for b, _ in both], [-t if reverse else t for _, t in both], start
 
 
+def _image(columns: int, L: int) -> tuple[int, int] | tuple[None, None]:
+    "Rows and pixels of a row of the image whose columns of so many pixels are walked; none where steps are rows"
+    return (columns, L // columns) if 1 < columns < L else (None, None)
+
+
 def _new(x: Tensor, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.empty(shape, dtype=dtype, device=x.device)
 
@@ -709,7 +732,7 @@ def _ends(state: Tensor | None, u: Tensor, A: Tensor, opens: Tensor | None, sequ
 def _forward(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None, z: Tensor | None,
     bias: Tensor | None, state: Tensor | None, opens: Tensor | None, closes: Tensor | None, sequences: int,
-    softplus: bool, reverse: bool, save: bool,
+    softplus: bool, reverse: bool, columns: int, save: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     "Outputs (B, L, D), last states (sequences, D, N), and the states before every 16th step"
     B, C = _grouped(B), _grouped(C)
@@ -722,15 +745,15 @@ def _forward(
     a, init, final, before = _words(A), _words(state), _words(last), None
     (sub, sdb, szb, sBb, sCb, syb), rows, (u, delta, z, B, C, y_) = _strides(reverse, u, delta, z, B, C, y)
     sul, sdl, _, sBl, _, _ = rows
-    grid, flags = (G * blocks, NG, Bt), (N, BD, K, pack, softplus, even)
+    image, grid, flags = _image(columns, L), (G * blocks, NG, Bt), (N, BD, K, pack, softplus, even)
     if NG > 1:
         before, sums = _new(u, Bt, NG, N // 2, Dc, dtype=torch.int64), _new(u, Bt, NG, Dc)
-        numbers = L, L, Dc, DG, blocks, CL, NG, sub, sdb, sBb, B.stride(2), sul, sdl, sBl, *flags
+        numbers = L, L, Dc, DG, blocks, CL, NG, *image, sub, sdb, sBb, B.stride(2), sul, sdl, sBl, *flags
         launch(_states, grid, 1, (u, delta, B, a, bias, init, opens, before, sums), numbers)
         ends = a, None if opens is not None else init, before, sums, None if opens is not None else final
         launch(_chain, (-(-Dc // 64), N // 2, Bt), 2, ends, (Dc, NG, N, 64, 8, False))
     tensors = u, delta, z, B, C, a, D, bias, init, opens, closes, before, carries if save else None, y_, final
-    numbers = L, L, Dc, DG, blocks, CL, NG, T, NT, sub, sdb, szb, sBb, B.stride(2), sCb, C.stride(2), syb
+    numbers = L, L, Dc, DG, blocks, CL, NG, T, NT, *image, sub, sdb, szb, sBb, B.stride(2), sCb, C.stride(2), syb
     launch(_outputs, grid, 1, tensors, (*numbers, *rows, *flags, NG == 1))
     return y, last, carries
 
@@ -739,7 +762,7 @@ _scan = torch.library.custom_op("phoenix::triton_scan", _forward, mutates_args=(
 
 
 @_scan.register_fake
-def _(u, delta, A, B, C, D, z, bias, state, opens, closes, sequences, softplus, reverse, save):
+def _(u, delta, A, B, C, D, z, bias, state, opens, closes, sequences, softplus, reverse, columns, save):
     carries = (u.shape[0], -(-u.shape[1] // _EVERY), A.shape[1] // 2, u.shape[2]) if save else (0,)
     y, last = torch.empty(u.shape, dtype=u.dtype, device=u.device), _new(u, sequences, *A.shape)
     return y, last, _new(u, *carries, dtype=torch.int64)
@@ -748,7 +771,7 @@ def _(u, delta, A, B, C, D, z, bias, state, opens, closes, sequences, softplus, 
 def _backward(
     dout: Tensor, dlast: Tensor | None, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None,
     z: Tensor | None, bias: Tensor | None, state: Tensor | None, opens: Tensor | None, closes: Tensor | None,
-    carries: Tensor, softplus: bool, reverse: bool,
+    carries: Tensor, softplus: bool, reverse: bool, columns: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     "Gradients of u, delta, A, B, C, D, z, bias and state; empty ones for those that there are not"
     dB, dC = _new(B, *B.shape, dtype=B.dtype), _new(C, *C.shape, dtype=C.dtype)
@@ -766,10 +789,11 @@ def _backward(
     _, _, outs = _strides(reverse, du, ddelta, dz)
     sub, sdb, szb, sBb, sCb, syb = between
     _, sdl, szl, _, sCl, syl = rows
+    image = _image(columns, L)
     if NG > 1:
         blocks, even = -(-DG // 64), L % CL == 0 and CL % K == 0 and DG % 64 == 0
         after, sums = _new(u, Bt, NG, N // 2, Dc, dtype=torch.int64), _new(u, Bt, NG, Dc)
-        numbers = L, L, Dc, DG, blocks, CL, NG, sdb, szb, sCb, C.stride(2), syb, sdl, szl, sCl, syl
+        numbers = L, L, Dc, DG, blocks, CL, NG, *image, sdb, szb, sCb, C.stride(2), syb, sdl, szl, sCl, syl
         tensors = delta, z, C, a, bias, dout, dfinal, opens, closes, after, sums
         launch(_states_back, (G * blocks, NG, Bt), 1, tensors, (*numbers, N, 64, 2, pack, softplus, even))
         ends = a, None if opens is not None else dfinal, after, sums, None if opens is not None else dinit
@@ -778,11 +802,11 @@ def _backward(
     scratch = _new(u, Bt * NG * G * parts, T // K, N // 2, 32, dtype=torch.int64)
     even = L % CL == 0 and CL % T == 0 and DG % (32 * J) == 0
     tensors = u, delta, z, B, C, a, D, bias, init, dout, dfinal, opens, closes, carries, after, scratch, *outs
-    numbers = L, L, Dc, DG, parts, J, CL, NG, T, NT, sub, sdb, szb, sBb, B.stride(2), sCb, C.stride(2), syb
+    numbers = L, L, Dc, DG, parts, J, CL, NG, T, NT, *image, sub, sdb, szb, sBb, B.stride(2), sCb, C.stride(2), syb
     flags = N, K, pack, softplus, even, NG == 1
     launch(_gradients, (G * parts, NG, Bt), 1, (*tensors, dBC, dparams, dinit), (*numbers, *rows, *flags))
     R = Bt * L * G
-    launch(_collect, (-(-R // 16), 1), 4, (dBC, dB, dC), (parts, R, L, G, N, 16, 8, reverse))
+    launch(_collect, (-(-R // 16), 1), 4, (dBC, dB, dC), (parts, R, L, G, *image, N, 16, 8, reverse))
     launch(_collect_parameters, (-(-Dc // 64), N + 2), 2, (dparams, dA, dD, dbias), (Bt * NG, Dc, N, 64, 8))
     none = lambda x: _new(u, 0) if x is None else x
     return du, ddelta, dA, dB, dC, none(dD), none(dz), none(dbias), none(dstate)
@@ -792,7 +816,7 @@ _scan_backward = torch.library.custom_op("phoenix::triton_scan_backward", _backw
 
 
 @_scan_backward.register_fake
-def _(dout, dlast, u, delta, A, B, C, D, z, bias, state, opens, closes, carries, softplus, reverse):
+def _(dout, dlast, u, delta, A, B, C, D, z, bias, state, opens, closes, carries, softplus, reverse, columns):
     plain = lambda x: _new(u, 0) if x is None else torch.empty(x.shape, dtype=x.dtype, device=x.device)
     return tuple(plain(x) for x in (u, delta, A, B, C, D, z, bias, state))
 
@@ -803,7 +827,7 @@ def _is_plain(x: Tensor) -> bool:
 
 
 def _keep(ctx, inputs, output):
-    *tensors, _, ctx.softplus, ctx.reverse, _ = inputs
+    *tensors, _, ctx.softplus, ctx.reverse, ctx.columns, _ = inputs
     ctx.save_for_backward(*tensors, output[2])
     ctx.set_materialize_grads(False)  # a last state that nobody uses has no gradient, not one of zeros
 
@@ -813,9 +837,9 @@ def _gradient(ctx, dy, dlast, _):
     dy = torch.zeros(inputs[0].shape, dtype=inputs[0].dtype, device=carries.device) if dy is None else dy.contiguous()
     dlast = None if dlast is None else dlast.contiguous()
     run = _backward if _is_plain(dy) else _scan_backward
-    grads = run(dy, dlast, *inputs, carries, ctx.softplus, ctx.reverse)
+    grads = run(dy, dlast, *inputs, carries, ctx.softplus, ctx.reverse, ctx.columns)
     grads = [None if x is None else g for g, x in zip(grads, inputs[:9], strict=True)]
-    return *grads, None, None, None, None, None, None
+    return *grads, *[None] * 7
 
 
 _scan.register_autograd(_gradient, setup_context=_keep)
@@ -858,7 +882,7 @@ def _flags(cu_seqlens: Tensor | None, L: int) -> tuple[Tensor | None, Tensor | N
     return opens[:L], closes[:L]
 
 
-def _one_pass(u, delta, A, B, C, D, z, bias, softplus, state, sequences, opens, closes, reverse):
+def _one_pass(u, delta, A, B, C, D, z, bias, softplus, state, sequences, opens, closes, reverse, columns):
     "`_scan` on arguments made to fit: whole words in each row, unit stride over channels, float32 parameters"
     pack = 8 // B.element_size()
     if odd := -A.shape[1] % pack:
@@ -869,14 +893,14 @@ def _one_pass(u, delta, A, B, C, D, z, bias, softplus, state, sequences, opens, 
     inputs = u, delta, A, B, C, D, z, bias, state
     learns = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
     run = _scan if not _is_plain(u) else _Eager.apply if learns else _forward
-    y, last, _ = run(*inputs, opens, closes, sequences, softplus, reverse, learns)
+    y, last, _ = run(*inputs, opens, closes, sequences, softplus, reverse, columns, learns)
     return y, last[..., : last.shape[-1] - odd] if odd else last
 
 
-def _fused_scan(u, delta, A, B, C, D, z, bias, softplus, state, sequences, cu_seqlens, reverse):
+def _fused_scan(u, delta, A, B, C, D, z, bias, softplus, state, sequences, cu_seqlens, reverse, columns=0):
     "S45.1 with everything around it; B and C (B, L, N) or (B, L, G, N) -> outputs, last states (sequences, D, N)"
     opens, closes = _flags(cu_seqlens, u.shape[1])
-    N, rest = A.shape[1], (sequences, opens, closes, reverse)
+    N, rest = A.shape[1], (sequences, opens, closes, reverse, columns)
     if N <= _STATES:
         return _one_pass(u, delta, A, B, C, D, z, bias, softplus, state, *rest)
     # the output is a sum over states: sixteen at a time, and skip and gate after the last

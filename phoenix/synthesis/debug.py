@@ -15,7 +15,7 @@ from difflib import unified_diff
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ..arguments import expect_int
+from ..options import expect_int
 from ..corpus.edits import apply_edits
 from ..corpus.execution import _question, _result, generate_calls
 from ..corpus.sample import Example

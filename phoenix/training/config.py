@@ -15,8 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ..weights import write_atomic
-
 # %% ../../nbs/training/30_config.ipynb #351a9011
 def coerce(
     name: str,  # of the setting, for the message
@@ -156,6 +154,8 @@ def load_config(
 def save_config(config: Any, path: str | os.PathLike) -> Path:
     "Write the settings as YAML that `load_config` reads; the file appears whole or not at all"
     import yaml
+
+    from phoenix.weights import write_atomic
 
     text = yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
     return write_atomic(path, lambda draft: draft.write_text(text, encoding="utf-8"))
