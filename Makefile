@@ -8,7 +8,7 @@ CONFIG = settings.ini setup.py pyproject.toml constraints.txt
 WORKERS ?= 2
 ONE_THREAD = OMP_NUM_THREADS=1
 
-.PHONY: help demo test check drift docs serve lab bench export readme hooks clean
+.PHONY: help demo test notebooks check drift docs serve lab bench export readme hooks clean
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -27,9 +27,10 @@ $(VENV)/.docs: $(VENV)/.dev
 
 demo: $(VENV)/.demo  ## run the main job on real input
 	$(BIN)/python -m phoenix.demo
-test: $(VENV)/.dev check drift  ## lint, types, export drift, notebooks, pytest with coverage
-	$(ONE_THREAD) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/nbdev_test --n_workers $(WORKERS) --timing
+test: $(VENV)/.dev check drift  ## lint, types, export drift, pytest with coverage: all checks of all notebooks, too
 	$(ONE_THREAD) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=85
+notebooks: $(VENV)/.dev  ## the notebooks by themselves, without the package (make test runs their checks against it)
+	$(ONE_THREAD) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/nbdev_test --n_workers $(WORKERS) --timing
 check: $(VENV)/.dev  ## ruff (lint, format) and ty
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/ty check --python $(VENV) phoenix
 drift: $(VENV)/.dev  ## notebooks clean, package and README as the notebooks say

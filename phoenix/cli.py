@@ -9,6 +9,7 @@ __all__ = ['COMMANDS', 'data_build', 'data_sample', 'data_fetch', 'data_info', '
 import json
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -44,7 +45,7 @@ def data_build(config: Path, set: tuple[str, ...] = ()) -> None:
         config: YAML file with the settings of phoenix.corpus.BuildConfig
         set: changed settings, such as tasks=16 executor.workers=4
     """
-    from phoenix.corpus.build import BuildConfig, build
+    from phoenix.corpus.builder import BuildConfig, build
     from phoenix.training.config import load_config
 
     if not config.is_file():
@@ -205,6 +206,14 @@ def _nothing() -> None:
 # %% ../nbs/95_cli.ipynb #8dd48fda
 def main(argv: Sequence[str] | None = None, commands: dict[str, Any] | None = None) -> int:
     "Run a command of the shell; returns the exit code: 0 done or what it returns, 2 wrong input, 130 interrupted"
+    code = _run(argv, commands)
+    if argv is None and threading.active_count() > 1:
+        sys.stdout.flush(), sys.stderr.flush()
+        os._exit(code)  # a thread still reads weights, for which nobody waits
+    return code
+
+
+def _run(argv: Sequence[str] | None, commands: dict[str, Any] | None) -> int:
     try:
         import tyro
     except ImportError:

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("datatrove")
 
-from phoenix.corpus.build import BuildConfig, ExecutorConfig, build
+from phoenix.corpus.builder import BuildConfig, ExecutorConfig, build
 from phoenix.corpus.injection import InjectionConfig
 from phoenix.corpus.seeds import SEEDS
 from phoenix.corpus.sources import SourceConfig
@@ -22,7 +22,7 @@ KILLED = """
 import json, os, random, signal, sys, time
 from dataclasses import replace
 import datatrove.executor, matplotlib.backends.backend_svg, matplotlib.figure, pyarrow.parquet
-from phoenix.corpus.build import BuildConfig, ExecutorConfig, build, config_hash
+from phoenix.corpus.builder import BuildConfig, ExecutorConfig, build, config_hash
 from phoenix.training.config import load_config
 
 config, folder = load_config(BuildConfig, sys.argv[1]), sys.argv[2]

@@ -22,6 +22,7 @@ PACKAGE = ROOT / "phoenix"
 EXPORTED = book.exported(ROOT)
 PARTS = [part for part in book.PARTS if (PACKAGE / part / "__init__.py").exists()]
 ORDER = [part for part in book.PARTS if part not in ("bench", "experiments")]
+PAGES = [p for p in NOTEBOOKS if p not in EXPORTED.values() and not (p.parent / ".notest").exists()]
 MODULES = [p for p in sorted(PACKAGE.rglob("*.py")) if p.name != "_modidx.py"]
 HEAVY = (
     "torch matplotlib scipy pyarrow pandas nbdev fastcore IPython transformers accelerate huggingface_hub triton PIL"
@@ -132,7 +133,7 @@ def space(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     torch.set_grad_enabled(grad)
 
 
-@each(list(dict.fromkeys(EXPORTED.values())))
+@each([*dict.fromkeys(EXPORTED.values()), *PAGES, ROOT / "index.ipynb"])
 def test_checks_of_the_notebook_hold_for_the_package(path, space, settings, monkeypatch):
     modules = [importlib.import_module(f"phoenix.{name}") for name, home in EXPORTED.items() if home == path]
     monkeypatch.chdir(path.parent)

@@ -116,7 +116,7 @@ if TYPE_CHECKING:
     from .sources import (
         Kind, SourceConfig, located, Item, is_mine, read_items
     )
-    from .build import (
+    from .builder import (
         EXAMPLE_CONFIG, EvaluationConfig, ExecutorConfig, BuildConfig, config_hash, Step, ReadSources, Filter, StoreItems,
         Compare, ReadItems, Inject, Encode, WriteShards, report_text, Finish, check_build, build
     )
@@ -146,7 +146,7 @@ _LATER = {
         'dedup': 'BANDS PER_BAND normal_hash shingles jaccard minhash caught near_pairs project_split DedupConfig ComparedText duplicates read_texts Contamination',
         'shards': 'SHARD_VERSION SEGMENT SHARD_KINDS slack_needed encode_sample decode_pair encode_document shard_schema write_shard open_shard iter_shard ShardFile Manifest vocabulary_hash file_hash write_manifest read_manifest',
         'sources': 'Kind SourceConfig located Item is_mine read_items',
-        'build': 'EXAMPLE_CONFIG EvaluationConfig ExecutorConfig BuildConfig config_hash Step ReadSources Filter StoreItems Compare ReadItems Inject Encode WriteShards report_text Finish check_build build',
+        'builder': 'EXAMPLE_CONFIG EvaluationConfig ExecutorConfig BuildConfig config_hash Step ReadSources Filter StoreItems Compare ReadItems Inject Encode WriteShards report_text Finish check_build build',
         'fetch': 'PUBLIC_SETS PublicSet fetch',
         'packing': 'Ragged count_up PairColumns row_widths pack_pairs_ref pack_pairs bucket_edges',
         'refiner_loader': 'shard_paths PairIndex index_pairs Cut Buffer plan_epoch read_pairs expect_rank hash_of expect_same RefinerDataLoader BucketSupervision as_hf_dataset',

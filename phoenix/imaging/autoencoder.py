@@ -163,9 +163,8 @@ def pad_picture(
         n = x.shape[axis]
         round_trip = [*range(n), *range(n - 2, 0, -1)]  # 0 1 2 3 2 1
         if more:
-            x = x.index_select(
-                axis, torch.tensor([round_trip[i % len(round_trip)] for i in range(n + more)]).to(x.device)
-            )
+            places = torch.tensor([round_trip[i % len(round_trip)] for i in range(n + more)], device=x.device)
+            x = x.index_select(axis, places)
     return x, padding
 
 # %% ../../nbs/imaging/30_autoencoder.ipynb #f8e645f5

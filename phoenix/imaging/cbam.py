@@ -42,7 +42,7 @@ def _start_(last: nn.Conv2d, start: float | None, terms: int) -> None:
 
 
 class ChannelAttention(nn.Module):
-    "Scales each channel by a gate that the whole picture decides on (Woo et al. 2018, §3.1); `ValueError` for bad sizes"
+    "Scales each channel by a gate that the whole picture decides on (Woo et al. 2018); `ValueError` for bad sizes"
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ def residual_ref(
 
 # %% ../../nbs/imaging/20_residual.ipynb #377062b0
 class PreActResidualBlock(nn.Module):
-    "Two convolutions of 3 × 3 beside a shortcut, norms and activations first (He et al. 2016); `ValueError` for bad sizes"
+    "Two convolutions of 3 × 3 beside a shortcut, norms and activations first (He et al. 2016); `ValueError` for sizes"
 
     def __init__(
         self,

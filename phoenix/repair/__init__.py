@@ -47,17 +47,20 @@ if TYPE_CHECKING:
     )
     from .edit_cells import (
         SPANS, FIRST_TOKENS, LAST_TOKENS, EDIT_COLUMNS, NOTHING, UNKNOWN, INSERTED, EditCells, cells_of, part_around,
-        windows, EditRows, rows_by_window, cell_targets, write_targets
+        windows, EditRows, rows_by_window, cell_targets, shared_start, write_targets
     )
     from .refiner import (
         RUNS, RefinerConfig, Facts, sum_between, take, replaced, inserted, CellScores, EditHead, states_beside, Read,
         RepairRefiner, EditBatch, RefinerLoss
     )
+    from .neural_ranker import (
+        Change, cell_facts, likely_changes, apply_changes, propose_changes, NeuralRanker
+    )
     from .refiner_training import (
         WITHHELD_TYPES, KIND_CODES, STARTS, COMMON, VALID, EDGES, CHANGED, PLACES, OTHERS, LIST, repairing, repertoire,
         known_operators, ListConfig, Record, find_answer, make_record, full_records, write_records, read_records,
         join_arrays, type_weights, write_pool, read_pool, function_of, injected, train_records, pair_records, valid_samples,
-        work, Records, draw_facts, RefinerTraining, rate, save_state, load_state, Feed, train_refiner_ranker,
+        work, Records, draw_facts, RefinerTraining, rate, save_state, load_state, RecordFeed, train_refiner_ranker,
         operator_prior, evaluate_ranking, summary
     )
     from .verify import (
@@ -100,7 +103,7 @@ if TYPE_CHECKING:
     )
     from .testbeds import (
         Bed, bed_of, save_beds, load_beds, Score, judge_hidden, normal_form, same_repair, wilson, median_interval, Fit,
-        parts_of, fit_function, Bug, draw_bugs, shown_share, module_for, bed_with, beds_of_function, function_beds,
+        function_parts, fit_function, Bug, draw_bugs, shown_share, module_for, bed_with, beds_of_function, function_beds,
         untested_beds, contest_cases, contest_beds, long_beds, read_withheld, projects_of, build_testbeds
     )
 
@@ -116,9 +119,10 @@ _LATER = {
         'localizer_training': 'share_entropy faulty_lines localizer_loss fault_ranks auc judge uniform LocalizerTraining valid_pool time_steps seconds_per_step Best shrink_checkpoint start_localizer train_localizer finish',
         'value_templates': 'initial_value number_wide range_shape change_twice swap_places merge_assignments soften_lookup index_into star_argument yield_parts flip_booleans extend_by_copy concat_item insert_term like_sibling string_argument swap_atom return_value use_result short_expressions compose compare_more',
         'rank': 'Ranker LATE PRIORS prior_rate View Candidate repair_operators blanked edits_of edit_class smoothed_rates edit_counts measure_priors prior_table read_priors tiers_of prior_ranker candidate_of',
-        'edit_cells': 'SPANS FIRST_TOKENS LAST_TOKENS EDIT_COLUMNS NOTHING UNKNOWN INSERTED EditCells cells_of part_around windows EditRows rows_by_window cell_targets write_targets',
+        'edit_cells': 'SPANS FIRST_TOKENS LAST_TOKENS EDIT_COLUMNS NOTHING UNKNOWN INSERTED EditCells cells_of part_around windows EditRows rows_by_window cell_targets shared_start write_targets',
         'refiner': 'RUNS RefinerConfig Facts sum_between take replaced inserted CellScores EditHead states_beside Read RepairRefiner EditBatch RefinerLoss',
-        'refiner_training': 'WITHHELD_TYPES KIND_CODES STARTS COMMON VALID EDGES CHANGED PLACES OTHERS LIST repairing repertoire known_operators ListConfig Record find_answer make_record full_records write_records read_records join_arrays type_weights write_pool read_pool function_of injected train_records pair_records valid_samples work Records draw_facts RefinerTraining rate save_state load_state Feed train_refiner_ranker operator_prior evaluate_ranking summary',
+        'neural_ranker': 'Change cell_facts likely_changes apply_changes propose_changes NeuralRanker',
+        'refiner_training': 'WITHHELD_TYPES KIND_CODES STARTS COMMON VALID EDGES CHANGED PLACES OTHERS LIST repairing repertoire known_operators ListConfig Record find_answer make_record full_records write_records read_records join_arrays type_weights write_pool read_pool function_of injected train_records pair_records valid_samples work Records draw_facts RefinerTraining rate save_state load_state RecordFeed train_refiner_ranker operator_prior evaluate_ranking summary',
         'verify': 'Frontier SearchReport RepairSearch example_calls changed_characters choose propose',
         'router': 'NETWORKS STAGES NOT_NEEDED Machine find_weights look_around facts_of Stage stage_index Planned Route route capability_table',
         'result': 'EXIT_CODES unified_patch changed_lines StageTrace RepairResult write_fixed',
@@ -130,7 +134,7 @@ _LATER = {
         'made_calls': 'WORDS FUNCTION_TEXTS KINDS_OF_VALUES HINT_KINDS NAME_KINDS Votes Signature INVALID SourceText constants_of Values Parameter guess_kinds is_generator CallMaker Told run_calls raised_in wanted_text differs Useful useful_calls Chosen choose_calls test_file_of',
         'slices': 'UNWANTED_MODULES bound_by FreeNames names_wanted ProjectFiles cut_slice read_projects candidate_functions',
         'contest': 'SCALES Plan FIRST_PLAN Run clean_share Inferred infer_plan rare_plans clean_plans invent_inputs plans_of same_output run_on_inputs',
-        'testbeds': 'Bed bed_of save_beds load_beds Score judge_hidden normal_form same_repair wilson median_interval Fit parts_of fit_function Bug draw_bugs shown_share module_for bed_with beds_of_function function_beds untested_beds contest_cases contest_beds long_beds read_withheld projects_of build_testbeds',
+        'testbeds': 'Bed bed_of save_beds load_beds Score judge_hidden normal_form same_repair wilson median_interval Fit function_parts fit_function Bug draw_bugs shown_share module_for bed_with beds_of_function function_beds untested_beds contest_cases contest_beds long_beds read_withheld projects_of build_testbeds',
     }.items()
     for name in (module, *names.split())
 }  # loaded when they are asked for
@@ -165,13 +169,14 @@ __all__ = [
     'Candidate', 'repair_operators', 'blanked', 'edits_of', 'edit_class', 'smoothed_rates', 'edit_counts',
     'measure_priors', 'prior_table', 'read_priors', 'tiers_of', 'prior_ranker', 'candidate_of', 'SPANS', 'FIRST_TOKENS',
     'LAST_TOKENS', 'EDIT_COLUMNS', 'NOTHING', 'UNKNOWN', 'INSERTED', 'EditCells', 'cells_of', 'part_around', 'windows',
-    'EditRows', 'rows_by_window', 'cell_targets', 'write_targets', 'RUNS', 'RefinerConfig', 'Facts', 'sum_between',
-    'take', 'replaced', 'inserted', 'CellScores', 'EditHead', 'states_beside', 'Read', 'RepairRefiner', 'EditBatch',
-    'RefinerLoss', 'WITHHELD_TYPES', 'KIND_CODES', 'STARTS', 'COMMON', 'VALID', 'EDGES', 'CHANGED', 'PLACES', 'OTHERS',
+    'EditRows', 'rows_by_window', 'cell_targets', 'shared_start', 'write_targets', 'RUNS', 'RefinerConfig', 'Facts',
+    'sum_between', 'take', 'replaced', 'inserted', 'CellScores', 'EditHead', 'states_beside', 'Read', 'RepairRefiner',
+    'EditBatch', 'RefinerLoss', 'Change', 'cell_facts', 'likely_changes', 'apply_changes', 'propose_changes',
+    'NeuralRanker', 'WITHHELD_TYPES', 'KIND_CODES', 'STARTS', 'COMMON', 'VALID', 'EDGES', 'CHANGED', 'PLACES', 'OTHERS',
     'LIST', 'repairing', 'repertoire', 'known_operators', 'ListConfig', 'Record', 'find_answer', 'make_record',
     'full_records', 'write_records', 'read_records', 'join_arrays', 'type_weights', 'write_pool', 'read_pool',
     'function_of', 'injected', 'train_records', 'pair_records', 'valid_samples', 'work', 'Records', 'draw_facts',
-    'RefinerTraining', 'rate', 'save_state', 'load_state', 'Feed', 'train_refiner_ranker', 'operator_prior',
+    'RefinerTraining', 'rate', 'save_state', 'load_state', 'RecordFeed', 'train_refiner_ranker', 'operator_prior',
     'evaluate_ranking', 'summary', 'Frontier', 'SearchReport', 'RepairSearch', 'example_calls', 'changed_characters',
     'choose', 'propose', 'NETWORKS', 'STAGES', 'NOT_NEEDED', 'Machine', 'find_weights', 'look_around', 'facts_of',
     'Stage', 'stage_index', 'Planned', 'Route', 'route', 'capability_table', 'EXIT_CODES', 'unified_patch',
@@ -187,7 +192,7 @@ __all__ = [
     'ProjectFiles', 'cut_slice', 'read_projects', 'candidate_functions', 'SCALES', 'Plan', 'FIRST_PLAN', 'Run',
     'clean_share', 'Inferred', 'infer_plan', 'rare_plans', 'clean_plans', 'invent_inputs', 'plans_of', 'same_output',
     'run_on_inputs', 'Bed', 'bed_of', 'save_beds', 'load_beds', 'Score', 'judge_hidden', 'normal_form', 'same_repair',
-    'wilson', 'median_interval', 'Fit', 'parts_of', 'fit_function', 'Bug', 'draw_bugs', 'shown_share', 'module_for',
-    'bed_with', 'beds_of_function', 'function_beds', 'untested_beds', 'contest_cases', 'contest_beds', 'long_beds',
-    'read_withheld', 'projects_of', 'build_testbeds'
+    'wilson', 'median_interval', 'Fit', 'function_parts', 'fit_function', 'Bug', 'draw_bugs', 'shown_share',
+    'module_for', 'bed_with', 'beds_of_function', 'function_beds', 'untested_beds', 'contest_cases', 'contest_beds',
+    'long_beds', 'read_withheld', 'projects_of', 'build_testbeds'
 ]

@@ -200,13 +200,13 @@ def _size_by(state, choice):
     s = state.scalars
     if isinstance(choice, int):
         return choice
-    first, last, two = (s or [None])[0], (s or [None])[-1], len(s) > 1
-    table = {"first": first, "second": s[1] if two else None, "third": s[2] if len(s) > 2 else None, "last": last}
-    if s:
-        table |= {"less": first - 1, "more": first + 1, "twice": 2 * first, "thrice": 3 * first, "lastless": last - 1}
-        table["product"] = first * s[1] if two else None
-    found = table.get(choice)
-    found = found if found is not None else first if s else state.rng.randint(1, 8)
+    if not s:
+        return state.rng.randint(1, 8)
+    first, last = s[0], s[-1]
+    table = {"last": last, "less": first - 1, "more": first + 1, "twice": 2 * first, "thrice": 3 * first}
+    table |= {"lastless": last - 1} | ({"second": s[1], "product": first * s[1]} if len(s) > 1 else {})
+    table |= {"third": s[2]} if len(s) > 2 else {}
+    found = table.get(choice, first)
     return max(0, min(found, 60))
 
 
@@ -343,8 +343,9 @@ def _run_program(code, stdin, seconds):
 
     kept, out, error = (sys.stdin, sys.stdout, builtins.input, builtins.open), io.StringIO(), ""
     signal.signal(signal.SIGVTALRM, stop)
-    sys.stdin, sys.stdout, builtins.input = stdin, out, getattr(stdin, "input", read)
-    builtins.open = lambda file, *a, **k: stdin if file in (0, "/dev/stdin") else kept[3](file, *a, **k)
+    sys.stdin, sys.stdout = stdin, out
+    opened = lambda file, *a, **k: stdin if file in (0, "/dev/stdin") else kept[3](file, *a, **k)
+    vars(builtins).update(input=getattr(stdin, "input", read), open=opened)
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 0.02)
         exec(code, {"__name__": "__main__", "__builtins__": builtins})
@@ -356,7 +357,8 @@ def _run_program(code, stdin, seconds):
         error = type(e).__name__
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        sys.stdin, sys.stdout, builtins.input, builtins.open = kept
+        sys.stdin, sys.stdout = kept[:2]
+        vars(builtins).update(input=kept[2], open=kept[3])
     return [out.getvalue()[:20000], error]
 
 # %% ../../nbs/repair/78_contest.ipynb #51548b85

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['SPANS', 'FIRST_TOKENS', 'LAST_TOKENS', 'EDIT_COLUMNS', 'NOTHING', 'UNKNOWN', 'INSERTED', 'EditCells', 'cells_of',
-           'part_around', 'windows', 'EditRows', 'rows_by_window', 'cell_targets', 'write_targets']
+           'part_around', 'windows', 'EditRows', 'rows_by_window', 'cell_targets', 'shared_start', 'write_targets']
 
 # %% ../../nbs/repair/22_edit_cells.ipynb #7cf744fe
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -63,12 +64,12 @@ def cells_of(
     row = top[row_of] + column // COLUMNS
     places = np.stack([row - (row[0] if len(row) else 0), column % COLUMNS], 1)
     end = [[places[-1, 0] + 1 if len(places) else 0, 0]]
-    around = np.concatenate([[[0, 0]], places + [1, 0], end + np.r_[1, 0]])
+    around = np.concatenate([[[0, 0]], places + np.r_[1, 0], end + np.r_[1, 0]])
     return EditCells(encoded, first, np.r_[BEGIN, ids, FINISH], around)
 
 # %% ../../nbs/repair/22_edit_cells.ipynb #2f568ed3
 def part_around(encoded: Encoded, focus: int, most: int, rows: int = 64) -> tuple[int, int]:
-    "First and last token of as many whole lines around line `focus` (logical, from 0) as `most` tokens and `rows` allow"
+    "First and last token of as many whole lines around line `focus` (from 0) as `most` tokens and `rows` allow"
     starts = [0, *encoded.ends]
     low, high = focus, min(focus + 1, len(starts) - 1)
     fits = lambda a, b: starts[b] - starts[a] <= most - 2 and b - a <= rows
@@ -101,7 +102,7 @@ def windows(
     if not found:
         found, low, last = [], 0, len(encoded.ends)
         starts = np.array([0, *encoded.ends])
-        while not found or found[-1][1] < starts[-1] and low < last:
+        while not found or (found[-1][1] < starts[-1] and low < last):
             fit = np.flatnonzero((starts - starts[low] <= most - 2) & (np.arange(len(starts)) - low <= rows))
             high = max(int(fit[-1]), low + 1)
             found.append((int(starts[low]), int(min(starts[high], starts[low] + most - 2))))
@@ -235,7 +236,7 @@ def cell_targets(
 ) -> tuple[list[tuple[int, int]], list[tuple[int, tuple[int, ...]]]]:
     "Eq. P22.1: (cell, token) of the cells that change, and (cell, tokens) of what comes in front of cells"
     old, new, changed, inserted = list(old), list(new), [], []
-    head = next((i for i, (x, y) in enumerate(zip(old, new, strict=False)) if x != y), min(len(old), len(new)))
+    head = shared_start(old, new)
     tail = 0
     while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
         tail += 1
@@ -248,6 +249,11 @@ def cell_targets(
             if len(come) > both:
                 inserted.append((head + j, tuple(come[both:])))
     return changed, inserted
+
+
+def shared_start(a: Sequence[Any], b: Sequence[Any]) -> int:
+    "How many characters, or tokens, two texts begin with alike"
+    return next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def write_targets(

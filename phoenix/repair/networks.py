@@ -48,12 +48,12 @@ class Networks:
         self.found: dict[str, Any] = {}
         self.notes: dict[str, str] = {}  # of those that could not be read
         self.seconds: dict[str, float] = {}
-        self._load, self._folders = load, dict(folders)
-        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._load, self.folders = load, dict(folders)
+        self._thread = threading.Thread(target=self._read)  # waited for: torch is not to be cut off in its import
         self._thread.start()
 
     def _read(self) -> None:
-        for name, folder in self._folders.items():
+        for name, folder in self.folders.items():
             began = time.monotonic()
             try:
                 self.found[name] = self._load(name, folder)
@@ -119,6 +119,19 @@ class TRMWithRLM:
         self.feedback.append(f"line {candidate.line} by {candidate.operator}: {len(base.failing)} still fail: {said}")
 
 # %% ../../nbs/repair/55_networks.ipynb #60d9b8ac
+class _NoRefiner:
+    "Stands where only a localiser is: the ranker without a network"
+
+    def __call__(self, code: Code, edits: list[Edit], view: View) -> list[float]:
+        return prior_ranker(code, edits, view)
+
+    def propose(self, source: str, view: View, k: int) -> list[Candidate]:
+        return []
+
+
+_STAGE_OF = {"localizer": "localize", "refiner": "refine"}
+
+
 class MambaTRMRLMPipeline(CodeRepairPipeline):
     "Repairs with the search, and with a localiser and a refiner where their weights are"
 
@@ -130,56 +143,76 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
     ):
         super().__init__(config, tell)
         self.load, self.networks, self.guided = load, Networks({}), None
+        self._lock = threading.Lock()
 
     def repair(self, task: RepairTask) -> RepairResult:
         "The answer to a task; the networks are read meanwhile"
-        wanted = {"localizer": "localize", "refiner": "refine"}
-        folders = {n: at for n, at in self.config.machine().weights if wanted[n] not in self.config.without}
+        folders = {n: at for n, at in self.config.machine().weights if _STAGE_OF[n] not in self.config.without}
         self.networks, self.guided = Networks(folders if self.config.seconds else {}, self.load), None
         return super().repair(task)
 
     def search(self, run: Any, harness: Harness, base: Baseline) -> SearchReport:
         "A search, rounds of feedback with what is left of the time, and the best of all"
-        rounds = self.config.rounds if "refine" in run.route else 0
+        rounds = self.config.rounds if "refiner" in self.networks.folders else 0
         report = self._one(run, harness, base, run.left * (0.6 if rounds else 1.0))
         for number in range(rounds):
-            if report.status == "passes" or run.left < 0.5 or not self.guided:
+            if report.status == "passes" or run.left < 0.5 or not self._guide(run, base):
                 break
             found = self._round(run, harness, report, run.left / (rounds - number))
             report = max([report, found], key=lambda r: (r.status == "passes", r.passed))
-        for name, why in self.networks.notes.items():
-            run.add({"localizer": "localize"}.get(name, "refine"), "failed", self.networks.seconds[name], why)
+        for name, stage in _STAGE_OF.items():
+            if why := self.networks.notes.get(name):
+                run.add(stage, "failed", self.networks.seconds[name], why)
+            elif name in self.networks.folders and all(trace.stage != stage for trace in run.traces):
+                run.add(stage, "skipped", 0.0, "the search ended before its weights were read")
         return report
 
     def _one(
         self, run: Any, harness: Harness, base: Baseline, seconds: float, given: Sequence[Candidate] = ()
     ) -> SearchReport:
+        "A search that the networks join when they are there"
         search = RepairSearch(harness, self.guided or prior_ranker, max(seconds - 0.15, 0.05), self.config.seed)
         search.give(given)
-        if not self.guided and self.networks._folders:
-            threading.Thread(target=self._join, args=(run, search, base), daemon=True).start()
-        return search.run()
-
-    def _join(self, run: Any, search: RepairSearch, base: Baseline) -> None:
-        "Wait for the networks, and let the search use them"
-        there, task, began = self.networks.wait(run.left), run.task, time.monotonic()
-        located = {}
+        over = threading.Event()
+        if not self.guided and self.networks.folders:
+            threading.Thread(target=self._join, args=(run, search, base, over)).start()
         try:
-            if "localizer" in there:
-                said = "\n".join([task.message, *(f"{c.error}: {c.message}" for c in base.failing[:2])])
-                located = there["localizer"].line_scores(task.source, said, function=task.function)
+            return search.run()
+        finally:
+            over.set()
+
+    def _join(self, run: Any, search: RepairSearch, base: Baseline, over: threading.Event) -> None:
+        "Wait for the networks, and let the search use them"
+        guided = self._guide(run, base, over)
+        if guided and not over.is_set():
+            search.use(guided)
+            search.give(guided.propose(run.task.source, base, run.task.message))
+
+    def _guide(self, run: Any, base: Baseline, over: threading.Event | None = None) -> TRMWithRLM | None:
+        "The refiner with what the localiser says, as soon as both are there; None if they are not in time"
+        there, task = self.networks.wait(run.left), run.task
+        with self._lock:
+            if self.guided or not there or (over and over.is_set()):
+                return self.guided
+            began = time.monotonic()
+            try:
+                located = self._located(there, task, base)
+                self.guided = TRMWithRLM(there.get("refiner", _NoRefiner()), located, task.source)
+            except Exception as e:  # the search goes on without them
+                run.add("localize", "failed", time.monotonic() - began, f"{type(e).__name__}: {e}"[:300])
+                return None
+            if located:
                 run.add("localize", "done", time.monotonic() - began, f"line {max(located, key=located.get)} first")
             if "refiner" in there:
-                self.guided = TRMWithRLM(there["refiner"], located, task.source)
-                search.use(self.guided)
-                search.give(self.guided.propose(task.source, base, task.message))
-                run.add(
-                    "refine", "done", time.monotonic() - began, f"joined after {search.harness.executions} executions"
-                )
-            elif located:
-                search.use(_with_lines(prior_ranker, located, task.source))
-        except Exception as e:  # the search goes on without them
-            run.add("refine", "failed", time.monotonic() - began, f"{type(e).__name__}: {e}"[:300])
+                run.add("refine", "done", self.networks.seconds["refiner"], "read, and in use")
+            return self.guided
+
+    def _located(self, there: dict[str, Any], task: RepairTask, base: Baseline) -> dict[int, float]:
+        "Scores of lines by the localiser; none without one"
+        if "localizer" not in there:
+            return {}
+        said = "\n".join([task.message, *(f"{c.error}: {c.message}" for c in base.failing[:2])])
+        return there["localizer"].line_scores(task.source, said, function=task.function)
 
     def _round(self, run: Any, harness: Harness, report: SearchReport, seconds: float) -> SearchReport:
         "Proposals for what still fails, run, told, and a search from there"
@@ -194,17 +227,7 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
 
     def ranker(self, run: Any) -> Ranker:
         "What orders proposals that nothing verifies: the refiner, if it is there in time"
-        there = self.networks.wait(run.left)
-        located = there["localizer"].line_scores(run.task.source, run.task.message) if "localizer" in there else {}
-        if "refiner" in there:
-            return TRMWithRLM(there["refiner"], located, run.task.source)
-        return _with_lines(prior_ranker, located, run.task.source) if located else prior_ranker
-
-
-def _with_lines(ranker: Ranker, located: Mapping[int, float], source: str) -> Ranker:
-    "A ranker that also knows the lines that a localiser suspects"
-    told = lambda view: view._replace(faults=mixed_faults(view.faults, located)) if view.source == source else view
-    return lambda code, edits, view: ranker(code, edits, told(view))
+        return self._guide(run, Baseline((), "none")) or prior_ranker
 
 # %% ../../nbs/repair/55_networks.ipynb #18f5ef51
 def best_pipeline(

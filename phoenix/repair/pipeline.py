@@ -28,7 +28,7 @@ from .spectrum import line_faults
 from .task import RepairTask, TaskError
 from .verify import RepairSearch, SearchReport, propose
 from ..sandbox.isolation import Level
-from ..sandbox.runner import SandboxRefused
+from ..sandbox.runner import SandboxError, SandboxRefused
 from ..sandbox.verdict import Outcome
 from ..synthesis.backends import Backend, BackendConfig, code_blocks, make_backend
 from ..synthesis.failures import Failure
@@ -241,7 +241,12 @@ def _with_tests(pipeline: CodeRepairPipeline, run: _Run) -> RepairResult:
     with _harness(run, run.task) as harness:
         base = None
         with run.stage("baseline") as notes:
-            base = harness.baseline()
+            try:
+                base = harness.baseline()
+            except SandboxError as e:
+                if "pytest" not in str(e):
+                    raise
+                raise TaskError(f"python: {e}") from None
             notes.append(_says_baseline(base))
         if base is not None:
             _refuse(run.task, base)

@@ -247,260 +247,408 @@ def prior_table(hits: Mapping[str, float], edits: Mapping[str, float], least: fl
 
 # %% ../../nbs/repair/20_rank.ipynb #3811eb86
 PRIORS = """
-0.5 596 add_clause|>and n == 0
-0.5 0 add_import|>from n import n ;
-0.5 0 add_import|>import n ;
-1 714 add_method|>. copy ()
-2.5 736 add_parentheses|>()
-2 36 add_return|>return
-1 74 add_self|>self .
-1 456 assign_expression|>n = n . n ;
-2 134 assign_to_augmented|=>+=
-0.5 79 bind_name|>n = 0 ;
-1 79 bind_name|>n = [] ;
-1 6 bits_to_boolean|&>and
-0.5 2 bits_to_boolean||>or
-0.5 36 change_number|0>- 1
-1.5 55 change_number|0>1
-1 84 change_number|1>0
-1.5 97 change_number|1>2
-0.5 6 change_number|2>- 1
-2 15 change_number|2>0
-1.2 16 change_number|2>1
-1 38 change_number|9>1
-3.5 115 change_number|9>9
-1 124 change_prefix|>n
-1.2 10 change_prefix|n>
-0.5 18 change_prefix|n>n
-1 120 change_string|>
-0.5 1 change_string|n . n>n . n
-1 157 change_string|n>n
+0.5 1646 add_clause|>and n
+0.5 1540 add_clause|>and n == 0
+0.5 0 add_global|>nonlocal n ;
+1 1 add_import|>from n import n ;
+1.5 2 add_import|>import n ;
+1 1943 add_method|>. copy ()
+5.5 2013 add_parentheses|>()
+4.5 74 add_return|>return
+1 111 add_self|>self .
+1 2012 add_slice|>[: :- 1 ]
+1 853 assign_expression|>n = n . n ;
+1 842 assign_result|>n =
+6 361 assign_to_augmented|=>+=
+0.5 128 bind_name|>n = 0 ;
+2.5 128 bind_name|>n = [] ;
+2 15 bits_to_boolean|&>and
+1 8 bits_to_boolean||>or
+1 38 boolean_to_bits|and>&
+0.5 12 change_bool|True>False
+0.25 1 change_default|s>s
+1 29 change_number|- 1>0
+3 98 change_number|0>- 1
+4.5 150 change_number|0>1
+7 272 change_number|1>0
+4 298 change_number|1>2
+0.5 202 change_number|1>9
+1 18 change_number|2>- 1
+4 70 change_number|2>0
+4.8 72 change_number|2>1
+1 156 change_number|2>9
+0.5 130 change_number|9>0
+2 126 change_number|9>1
+16 392 change_number|9>9
+1 326 change_prefix|>n
+2.8 24 change_prefix|n>
+1 43 change_prefix|n>n
+0.5 14 change_return|n>None
+0.75 10 change_string|,>
+2.5 322 change_string|>
+0.5 10 change_string|>n
+1 5 change_string|for>n
+1 2 change_string|n . n>n . n
+3.5 452 change_string|n>n
+1 5 change_twice|n + 1 , n [ n>n + 1 , n [ n
+1 8 change_twice|n , n>n , n
+0.5 1 change_twice|n - 1 ][ n>n - 1 ][ n
+1 3 change_twice|n ] % 9 == 0 and 9 <= n...>n ] % 9 == 0 and 9 <= n...
+1 2 compare_more|% 9 != 0><= n
 0.5 1 compare_more|<><=
+0.5 1 compare_more|>=><=
+0.25 15 compare_more|int ( n ) == n>( n == n )
+0.5 2 compare_more|len ( n ) > len ( n>( len ( n ) > len ( n )
 0.25 0 compare_more|n + 1 > len ( n>( n + 1 < len ( n )
+0.25 3 compare_more|n + len ( n ) < n>( n + len ( n ) > n )
 0.25 6 compare_more|n <= n - n [- 1 ][ 1 ]>( n - n [- 1 ][ 1 ] <=...
+1 24 compare_more|n == 0>( n <= 1 )
+0.25 2 compare_more|n == n (>( n == n
+0.25 36 compare_more|n >= n>( n > n )
+1 1 compare_more|n [ 0 : 9 ] != s>n < 1
 1 3 compare_more|str ( n ) == s>n . n == 0
+0.5 1 compose|+ 2>+ 1
+0.5 1 compose|- 2>- 1
+0.5 6 compose|- n + 1>- n
+0.33 4 compose|max ( 1 , n - 1 )>n - 1
+1 30 compose|n - 1 - n + n>n - n
 0.25 1 compose|n - 2>( n - 1 )
-0.5 826 compose|n>n + 2
-1 4 drop_argument|, 0>
-1.5 2 drop_argument|, 1>
-1 1 drop_argument|, None>
-1 1 drop_argument|, True>
-1 1 drop_argument|, n = n>
-1 2 drop_argument|, n =" n s>
-1 18 drop_argument|, n>
-1 4 drop_argument|1 ,>
-0.5 2 drop_assignment|n = max ( n ) ;>
-0.5 0 drop_assignment|n = n & 9 ;>
-0.5 0 drop_assignment|n = n ( n ( self . n ))...>
+1 17 compose|n - n ->n +
+1 296 compose|n - n>( n + n )
+1 2252 compose|n>n + 2
+2 105 discard_result|n =>
+2 10 drop_argument|, 0>
+2.5 4 drop_argument|, 1>
+2 2 drop_argument|, None>
+2 2 drop_argument|, True>
+1 2 drop_argument|, n = n>
+1 3 drop_argument|, n =" n s>
+2 50 drop_argument|, n>
+4 25 drop_argument|1 ,>
+0.5 0 drop_argument|items ,>
+0.5 71 drop_argument|n ,>
+0.5 22 drop_assignment|n = 0 ;>
+0.5 4 drop_assignment|n = max ( n ) ;>
+1 1 drop_assignment|n = n & 9 ;>
+1 1 drop_assignment|n = n ( n ( self . n ))...>
+0.5 6 drop_assignment|n = n ( n ) ;>
+0.5 0 drop_assignment|n = n . split (" \\ n '' ;>
 1 1 drop_assignment|n = self . n . n ;>
 1 1 drop_assignment|self . n = n ( self . n )...>
+4 9 drop_call|n ( n ) ;>
 1 1 drop_call|n ( n , n , n [ n ])...>
-0.5 0 drop_call|n [ n ]. append ( n ) ;>
-0.5 0 drop_clause|and n <= n>
+1 1 drop_call|n (" n :" , n ) ;>
+1 1 drop_call|n [ n ]. append ( n ) ;>
+0.5 0 drop_clause|and n < n>
+1 1 drop_clause|and n <= n>
+0.5 2 drop_clause|and n in n>
+0.5 0 drop_clause|and self . n is None>
 1 1 drop_clause|len ( n ) == 0 and>
-0.5 0 drop_clause|n is not None or>
+1 1 drop_clause|len ( n ) >= n and>
+1 1 drop_clause|n [ n ] != - 1 or>
+0.5 2 drop_clause|n is None or>
+0.5 3 drop_clause|n is not None and>
+1 1 drop_clause|n is not None or>
+0.5 0 drop_clause|or n . n ()>
+0.5 2 drop_clause|or n in n>
+0.5 0 drop_clause|or n is not None>
 1 1 drop_guard|if n == 0 and n == 0 : ;...>
-1.5 22 drop_operand|+ 1>
-2 18 drop_operand|- 1>
-3 42 drop_parentheses|()>
-1.5 36 drop_self|self .>
-1 49 drop_statement
-4.5 21 drop_unary|->
-4 18 drop_unary|not>
-0.5 15 extend_by_copy|n == 0>( n == 0 and n == 0 )
-1 48 if_to_while|if>while
-0.5 24 indent_out|>
-1 788 index_into|n>n [ n ]
+1 1 drop_guard|if n == n : ; continue ;>
+1 1 drop_guard|if n [ 0 ]> 1 : ; return (...>
+1 2 drop_operand|* len ( n )>
+5.5 82 drop_operand|+ 1>
+6 48 drop_operand|- 1>
+1 4 drop_operand|1 +>
+0.5 8 drop_operand|2 *>
+7.8 124 drop_parentheses|()>
+3.5 68 drop_self|self .>
+1 126 drop_statement
+12 53 drop_unary|->
+9.8 40 drop_unary|not>
+0.5 29 extend_by_copy|n == 0>( n == 0 and n == 0 )
+2 246 group
+1 124 guard_start|>if n == 0 : ; return 1 ;
+2 144 if_to_while|if>while
+1.5 76 indent_out|>
+1 2096 index_into|n>n [ n ]
 1 1 initial_value|float (' n ''>0
-2 853 insert_argument|>, n
-0.5 104 insert_argument|>n
-1 1189 insert_argument|>n ,
+0.25 0 initial_value|n ''>''
+1 13 initial_value|s>n
+2 2348 insert_argument|>, n
+1 826 insert_argument|>1 ,
+1.5 362 insert_argument|>n
+1 3290 insert_argument|>n ,
+0.5 3 insert_argument|>values
 1 2 insert_assignment|>n = n . n (' n :/ /' ,...
-0.5 1 insert_call|>n . append ( n . lower () ) ;
-0.25 1 insert_guard|>if not self . items : ; return None ;
-1 53 insert_jump|>break ;
-1 1 insert_operand|1 + n - n>( 1 + n - n ) - 1
-1 1620 insert_operand|>% n
-2 452 insert_operand|>+ 1
-1 223 insert_operand|n>( n ** 2 )
-1 223 insert_operand|n>( n - 1 )
-1 2564 move_statement
-1 1 negate|( n [ n ]> >( n - n ))...>not (( n [ n ]> >( n - n...
-0.5 452 negate|>-
-1 36 negate|>not
-0.5 0 negate|n . n (" [">( not n . n (" [" )
+1 2064 insert_break|>if n == n : ; continue ;
+1 14717 insert_call|>n . append ( n ) ;
+1 2 insert_call|>n . append ( n . lower () ) ;
+0.25 2 insert_guard|>if not self . items : ; return None ;
+1 156 insert_jump|>break ;
+2 2 insert_operand|1 + n - n>( 1 + n - n ) - 1
+1 11 insert_operand|9 ** 9>( 9 ** 9 ) + 1
+3 4478 insert_operand|>% n
+13 1208 insert_operand|>+ 1
+4 1208 insert_operand|>- 1
+1 12 insert_operand|n + n>( n + n ) % 9
+1 51 insert_operand|n -( n - n - n )% n>( n -( n - n - n )% n...
+1 481 insert_operand|n>( n * 9 )
+1 672 insert_operand|n>( n ** 2 )
+1.5 3178 insert_operand|n>( n + n )
+2 672 insert_operand|n>( n - 1 )
+1 672 insert_operand|n>( n - 2 )
+2 7201 move_statement
+2 2 negate|( n [ n ]> >( n - n ))...>not (( n [ n ]> >( n - n...
+1.5 1208 negate|>-
+1.5 76 negate|>not
+1 2 negate|n . n (" [">( not n . n (" [" )
 0.5 2 negate|not n in n>( n in n )
-1 2292 number_wide|1>9
-1 954 number_wide|9>9
-0.25 1 protect|>if not ( self . items ): ; return None...
+2 7044 number_wide|1>9
+1 1578 number_wide|2>9
+5 3046 number_wide|9>9
+0.25 2 protect|>if not ( self . items ): ; return None...
 1 1 protect|>n . n is None or
-2 129 replace_attribute|n>n
-0.5 8 replace_builtin|min>max
-0.5 2 replace_condition|True>n in n
-0.25 1 replace_condition|not ( n != 0 )>n != 0
+1.3 27 range_shape|n>n + 1
+4 176 replace_attribute|n>n
+0.5 2 replace_builtin|all>any
+1 46 replace_builtin|int>round
+0.5 20 replace_builtin|max>min
+0.5 18 replace_builtin|min>max
+0.5 14 replace_builtin|set>dict
+1 4 replace_condition|True>n in n
+1 1 replace_condition|n [ n ]>0
+0.5 2 replace_condition|not ( n != 0 )>n != 0
 0.25 0 replace_condition|not ( n == s )>n == s
-0.25 1 replace_condition|not ( n > 0 )>n > 0
+0.5 2 replace_condition|not ( n > 0 )>n > 0
+0.25 0 replace_condition|not ( n and n % n == 0 )>n and n % n == 0
 0.25 0 replace_condition|not ( n and n == s )>n and n == s
+0.25 2 replace_condition|not ( n is None )>n is None
+0.5 0 replace_condition|self .>
+1 1 replace_expression|- n +( n [ 0 ]- n - n...>n [ 0 ]- n - n
 0.25 0 replace_expression|-( n * 9 )>n * 9
+0.25 1 replace_expression|-( n + n )>n + n
+0.25 0 replace_expression|-( n - self . n )>n - self . n
 0.25 1 replace_expression|-( n [- 1 ] + n [ 1 :-...>n [- 1 ] + n [ 1 :- 1...
+0.5 1 replace_expression|2 * n ** 2>( n ** 2 )
+1.3 35 replace_expression|>+ 1
+0.33 1 replace_expression|max ( 1 , n - 1 )>n - 1
 1 1 replace_expression|max ( n )>n [- 1 ]
-1 2 replace_expression|n>9
-1 362 replace_expression|n>n [ n ]
-1 72 replace_method|n>n
-1 6 replace_method|n>strip
-1 25 replace_method|pop>n
-0.5 7 replace_method|split>join
-20 2874 replace_name|n>n
-0.5 50 replace_name|n>self
-0.5 4 replace_name|values>n
-2.5 918 replace_target|n>n
-0.5 4 sorted_to_sort|sorted ( n>n . sort (
-0.5 2 spell|n>len
+0.5 1 replace_expression|n + (( n - n )* * 2 +(...>( n + (( n - n )* * 2...
+0.5 3 replace_expression|n - n )* * 2 +( n - n...>( n - n )* * 2 +( n -...
+0.5 1 replace_expression|n [ n * 2 + 1 ]> n [...>( n [ n * 2 ]> n [ n...
+0.5 166 replace_expression|n>( n + n )
+2 3 replace_expression|n>9
+1 4 replace_expression|n>min ( len ( n ), n )
+1 1148 replace_expression|n>n [ n ]
+0.25 0 replace_expression|not (( n << 9 ) | ( n <<...>( n << 9 ) | ( n << 9...
+1 4 replace_method|add>append
+1.5 244 replace_method|n>n
+0.5 31 replace_method|n>split
+1.5 18 replace_method|n>strip
+0.5 8 replace_method|pop>get
+1 40 replace_method|pop>n
+1 3 replace_method|sort>reverse
+1 24 replace_method|split>join
+43 8874 replace_name|n>n
+0.5 76 replace_name|n>self
+0.5 28 replace_name|n>values
+1 19 replace_name|values>n
+0.5 2 replace_target|>n
+8.5 2756 replace_target|n>n
+0.5 2 sort_to_sorted|n . sort (>sorted ( n
+0.5 6 sorted_to_sort|sorted ( n>n . sort (
+0.5 0 spell|n>append
+1 2 spell|n>len
+1 36 spell|n>n
 0.5 0 spell|n>range
-0.25 2 string_argument|n s>s
-1.5 78 swap_arguments
-0.5 39 swap_arithmetic|+>-
-0.5 2 swap_bits||>&
-0.5 16 swap_boolean|and>or
-0.5 4 swap_compare|!=>==
-5.5 18 swap_compare|<><=
-0.5 5 swap_compare|>=>>
-1 14 swap_compare|>>!=
-1.2 14 swap_compare|>><
-1.5 14 swap_compare|>>>=
-0.5 0 swap_container|( 0 , * n , 0 )>[ 0 , * n , 0 ]
-0.5 1 swap_container|set ()>{}
-0.5 0 swap_container|{ list , tuple }>( list , tuple )
-0.5 0 swap_container|{[ ], [] , False }>([ ], [] , False )
-2 128 swap_exception|n>n
-0.5 6 swap_jump|break>continue
-4 260 swap_operands
-0.75 452 swap_places
-4.5 226 swap_statements
+3 578 star_argument|>*
+1 184 string_argument|>+ s
+0.5 6 string_argument|n s>s
+5.5 202 swap_arguments
+0.5 64 swap_arithmetic|*>/
+1 176 swap_arithmetic|+>*
+2.5 156 swap_arithmetic|+>-
+0.5 118 swap_arithmetic|->+
+0.5 28 swap_arithmetic|//>%
+0.5 22 swap_arithmetic|/>*
+4.5 22 swap_arithmetic|/>//
+1 760 swap_atom|1>n
+1 212 swap_atom|2>n
+1 280 swap_atom|9>n
+1 41 swap_augmented|+=>-=
+0.5 0 swap_augmented|// =>+=
+1 8 swap_bits||>&
+0.5 8 swap_bits||><<
+1 8 swap_boolean
+1 38 swap_boolean|and>or
+1.5 18 swap_compare|!=>==
+2 29 swap_compare|<=><
+8.5 42 swap_compare|<><=
+0.75 42 swap_compare|<>>
+3 100 swap_compare|==>!=
+1 100 swap_compare|==>>=
+1 18 swap_compare|>=><
+1 18 swap_compare|>=><=
+2.2 18 swap_compare|>=>>
+1 43 swap_compare|>>!=
+2.8 43 swap_compare|>><
+1 43 swap_compare|>>==
+7.5 43 swap_compare|>>>=
+1 1 swap_container|( 0 , * n , 0 )>[ 0 , * n , 0 ]
+0.5 2 swap_container|set ()>{}
+1 1 swap_container|{ list , tuple }>( list , tuple )
+1 1 swap_container|{[ ], [] , False }>([ ], [] , False )
+1.5 120 swap_elements
+3.5 237 swap_exception|n>n
+1.5 12 swap_jump|break>continue
+0.5 20 swap_membership|>not
+11 820 swap_operands
+2 1492 swap_places
+10 632 swap_statements
 1 1 unwrap_call|float ( n )>n
 0.5 0 unwrap_call|float ( n s )>n s
-0.5 2 unwrap_call|list ( n )>n
-0.5 2 unwrap_call|set ( n )>n
-0.5 0 unwrap_call|set ( self . n )>self . n
+0.75 7 unwrap_call|int ( n )>n
+0.5 0 unwrap_call|int ( n . items ()>n . items (
+0.5 4 unwrap_call|list ( n )>n
+0.5 0 unwrap_call|list ([ ])>[]
+0.33 2 unwrap_call|max ( 1 ,>(
+1 7 unwrap_call|set ( n )>n
+1 1 unwrap_call|set ( self . n )>self . n
+0.5 0 unwrap_call|set>
 1 1 unwrap_call|sorted ([ * n ( int , n () ....>[* n ( int , n () . split ()...
-0.5 4 unwrap_call|str ( n )>n
-0.5 2 unwrap_call|str>
-1.5 2 unwrap_call|tuple ( n )>n
-0.5 6 while_to_if|while>if
-1.5 306 wrap_call|n>int ( n )
-0.5 334 wrap_call|n>list ( n )
-5 6 yield_to_return|yield>return
-0 477 add_attribute
-0 19624 add_clause
+1 10 unwrap_call|str ( n )>n
+1 4 unwrap_call|str>
+2.5 2 unwrap_call|tuple ( n )>n
+0.5 17 while_to_if|while>if
+1 6 wrap_bound|max ( 1 , ( n - n + n...>min ( max ( 1 , ( n - n...
+1 18 wrap_call|n ( n>set ( n ( n )
+1 1 wrap_call|n )+ n )+ n ( n ( n>n ( n )+ n )+ n ( n (...
+1 22 wrap_call|n + 1>int ( n + 1 )
+1 26 wrap_call|n - n>abs ( n - n )
+1 12 wrap_call|n . n (>int ( n . n ()
+1 1246 wrap_call|n>abs ( n )
+3 874 wrap_call|n>int ( n )
+0.5 944 wrap_call|n>list ( n )
+1 916 wrap_call|n>set ( n )
+1 1 wrap_call|set ( list ( n>len ( set ( list ( n )
+10 12 yield_to_return|yield>return
+0 855 add_attribute
+0 1 add_binding
+0 47892 add_clause
 0 3 add_global
-0 2248 add_method
-0 8841 add_slice
-0 5424 add_subscript
-0 86 add_with
-0 44318 assign_expression
-0 343 assign_result
-0 668 assign_to_augmented
-0 614 assign_to_call
-0 18 augmented_to_assign
-0 680 bind_name
-0 26 boolean_to_bits
-0 15840 call_expression
-0 62 call_to_assign
-0 31 change_bool
-0 6 change_default
-0 4 change_mode
-0 351 change_none
-0 352 change_number
-0 480 change_return
-0 95 change_slice
-0 458 change_string
-0 764 change_twice
-0 38674 compare_more
-0 353862 compose
-0 7364 concat_item
-0 3854 copy_varied
-0 849 default_none
-0 48 discard_result
-0 293 drop_argument
-0 156 drop_assignment
-0 44 drop_attribute
-0 14 drop_branch
-0 66 drop_call
-0 53 drop_clause
-0 16 drop_guard
-0 3 drop_import
-0 52 drop_jump
-0 82 drop_method
-0 270 drop_operand
-0 35 drop_return
-0 6 drop_self_parameter
-0 64 drop_statement
-0 80 drop_subscript
-0 2 drop_with
-0 4 elif_to_if
-0 9290 extend_by_copy
+0 6635 add_method
+0 23080 add_slice
+0 15782 add_subscript
+0 266 add_with
+0 136097 assign_expression
+0 12 assign_result
+0 1805 assign_to_augmented
+0 1692 assign_to_call
+0 54 augmented_to_assign
+0 1106 bind_name
+0 32 boolean_to_bits
+0 46670 call_expression
+0 171 call_to_assign
+0 73 change_bool
+0 27 change_default
+0 20 change_mode
+0 1002 change_none
+0 693 change_number
+0 1112 change_return
+0 346 change_slice
+0 1124 change_string
+0 2367 change_twice
+0 107514 compare_more
+0 1050860 compose
+0 20410 concat_item
+0 11170 copy_varied
+0 2217 default_none
+0 30 discard_result
+0 698 drop_argument
+0 402 drop_assignment
+0 76 drop_attribute
+0 36 drop_branch
+0 160 drop_call
+0 138 drop_clause
+0 59 drop_guard
+0 7 drop_import
+0 123 drop_jump
+0 228 drop_method
+0 912 drop_operand
+0 84 drop_return
+0 14 drop_self_parameter
+0 178 drop_statement
+0 241 drop_subscript
+0 5 drop_with
+0 12 elif_to_if
+0 29854 extend_by_copy
+0 2 finally_to_plain
 0 3 gather_not
-0 78 group
-0 7608 guard_start
-0 4 if_to_elif
-0 77 indent_in
-0 18 indent_out
-0 2274 index_into
-0 7344 initial_value
-0 3108 insert_argument
-0 16584 insert_assignment
-0 8741 insert_break
-0 13364 insert_call
-0 36102 insert_guard
-0 506 insert_jump
-0 48531 insert_operand
-0 48230 insert_term
-0 144 like_sibling
-0 48 merge_assignments
-0 746 negate
-0 2430 number_wide
-0 234 plain_to_finally
-0 4392 protect
-0 2346 range_shape
-0 449 rebuild_branches
-0 20 rename_keyword
-0 48 repeat_statement
-0 2 replace_attribute
-0 1020 replace_builtin
-0 5586 replace_condition
-0 15971 replace_expression
-0 272 replace_method
-0 229 replace_name
-0 37 replace_target
-0 35 return_to_yield
-0 22 self_to_class
-0 406 soften_lookup
-0 2 sorted_to_sort
-0 34 spell
-0 1 spread_not
-0 242 star_argument
-0 791 string_argument
-0 754 swap_arithmetic
-0 106 swap_augmented
-0 50 swap_bits
-0 10 swap_boolean
-0 17 swap_branches
-0 8 swap_choices
-0 356 swap_compare
-0 72 swap_container
-0 32 swap_elements
-0 22 swap_identity
+0 19368 guard_start
+0 20 if_to_elif
+0 220 indent_in
+0 60 indent_out
+0 6048 index_into
+0 21510 initial_value
+0 7634 insert_argument
+0 47190 insert_assignment
+0 25242 insert_break
+0 22831 insert_call
+0 90668 insert_guard
+0 1304 insert_jump
+0 141028 insert_operand
+0 160892 insert_term
+0 430 like_sibling
+0 128 merge_assignments
+0 2274 negate
+0 5902 number_wide
+0 696 plain_to_finally
+0 13289 protect
+0 6928 range_shape
+0 1312 rebuild_branches
+0 38 rename_keyword
+0 128 repeat_statement
+0 8 replace_attribute
+0 2709 replace_builtin
+0 13692 replace_condition
+0 49156 replace_expression
+0 725 replace_method
+0 432 replace_name
+0 72 replace_target
+0 6 return_bound
+0 92 return_expression
+0 84 return_to_yield
+0 314 return_value
+0 55 self_to_class
+0 1007 soften_lookup
+0 2 sort_to_sorted
+0 6 sorted_to_sort
+0 26 spell
+0 7 spread_not
+0 12 star_argument
+0 5971 string_argument
+0 2176 swap_arithmetic
+0 7624 swap_atom
+0 272 swap_augmented
+0 160 swap_bits
+0 24 swap_boolean
+0 26 swap_branches
+0 14 swap_choices
+0 694 swap_compare
+0 204 swap_container
+0 74 swap_identity
 0 5 swap_import
-0 9 swap_jump
-0 16 swap_membership
-0 10 swap_places
-0 30 ungroup
-0 297 unwrap_call
-0 46 unwrap_if
-0 9086 wrap_bound
-0 12885 wrap_call
-0 13326 wrap_if
-0 10 yield_parts
+0 27 swap_jump
+0 8 swap_membership
+0 58 swap_places
+0 107 ungroup
+0 804 unwrap_call
+0 136 unwrap_if
+0 1008 use_result
+0 26560 wrap_bound
+0 34630 wrap_call
+0 36088 wrap_if
+0 18 yield_parts
 """
 
 
@@ -535,6 +683,15 @@ _CALLED = {  # strategies for which templates are called, as operators are by `S
 }  # fmt: skip
 
 
+_HINT = 1.0  # added where what comes speaks of the failure
+_HINTS = {
+    "index or key": ("len(", "- 1", ".get(", " in ", "if not "), "arithmetic": ("!= 0", "== 0", "if not ", "if len("),
+    "timeout": ("+= 1", "-= 1", "- 1", "+ 1", "//=", "break", "add("), "attribute": (" None", "if not "),
+    "recursion": ("- 1", "+ 1", "//", "[1:]", "if not ", "== 0", "<= "), "type": (" None", "int(", "str(", "return"),
+    "none": ("return",),
+}  # fmt: skip
+
+
 def prior_ranker(code: Code, edits: list[Edit], view: View) -> list[float]:
     "Log-scores by class priors, suspicion and failure: the ranker without a network"
     weights = Counter()
@@ -542,6 +699,8 @@ def prior_ranker(code: Code, edits: list[Edit], view: View) -> list[float]:
         weights.update([*s.operators, *_CALLED.get(s.name, "").split()])
     bonus = {name: _STRATEGY * log(1 + count) for name, count in weights.items()}
     low, faults = _FAULT * log(_FLOOR), {line: _FAULT * log(max(_FLOOR, f)) for line, f in view.faults.items()}
+    signs = view.failure.signs if view.failure else ()
+    hints = tuple(h for sign in signs for h in _HINTS.get(sign, ()))
     places, begins, scores, source = Counter(), {}, [], code.source
     for edit in edits:
         operator, splices, site = edit
@@ -550,7 +709,8 @@ def prior_ranker(code: Code, edits: list[Edit], view: View) -> list[float]:
         places[place := (operator, id(site))] += 1
         fault = max(begins[start], faults.get(getattr(site, "lineno", 0), low))
         rate = _RATE * log(prior_rate(edit_class(source, edit)))
-        scores.append(rate + fault + bonus.get(operator, 0.0) - _RANK * log(places[place]))
+        hint = _HINT if hints and any(h in splices[-1][2] for h in hints) else 0.0
+        scores.append(rate + fault + hint + bonus.get(operator, 0.0) - _RANK * log(places[place]))
     return scores
 
 # %% ../../nbs/repair/20_rank.ipynb #676afc54

@@ -221,7 +221,7 @@ class RepairRefiner(Pretrained):
 
     def odds(self, read: Read, ids: Tensor, edits: Tensor) -> Tensor:  # (B, E, 6)
         "Eq. P24.1 of the first and of the last splice: replaced, deleted, inserted"
-        name, u, v, a, b, a2, b2, count, count2 = edits[..., :9].unbind(-1)
+        a, b, a2, b2, count, count2 = edits[..., 3:9].unbind(-1)
         new, new2 = edits[..., 9 : 9 + FIRST_TOKENS], edits[..., 9 + FIRST_TOKENS :]
         one = self.cell_scores(read.written, read.y, ids, self.table, a, b, new, count)
         two = self.cell_scores(read.written, read.y, ids, self.table, a2, b2, new2, count2)

@@ -7,8 +7,8 @@ __all__ = ['WITHHELD_TYPES', 'KIND_CODES', 'STARTS', 'COMMON', 'VALID', 'EDGES',
            'repairing', 'repertoire', 'known_operators', 'ListConfig', 'Record', 'find_answer', 'make_record',
            'full_records', 'write_records', 'read_records', 'join_arrays', 'type_weights', 'write_pool', 'read_pool',
            'function_of', 'injected', 'train_records', 'pair_records', 'valid_samples', 'work', 'Records', 'draw_facts',
-           'RefinerTraining', 'rate', 'save_state', 'load_state', 'Feed', 'train_refiner_ranker', 'operator_prior',
-           'evaluate_ranking', 'summary']
+           'RefinerTraining', 'rate', 'save_state', 'load_state', 'RecordFeed', 'train_refiner_ranker',
+           'operator_prior', 'evaluate_ranking', 'summary']
 
 # %% ../../nbs/repair/26_refiner_training.ipynb #d8e0c9c9
 import json
@@ -20,7 +20,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,16 +30,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..arguments import expect_int
 from ..corpus.code import Code
 from ..corpus.edits import Edit, Operator, apply_edits, enumerate_edits
-from ..corpus.injection import UNPARSABLE, InjectionConfig, SourceFunction, functions_of, inject_samples
+from ..corpus.injection import UNPARSABLE, InjectionConfig, SourceFunction, inject_samples
 from ..corpus.lexemes import load_lexemes
 from ..corpus.taxonomy import BUG_TYPES
-from ..corpus.vocabulary import FIRST_SLOT, FREE, PAD
+from ..corpus.vocabulary import FIRST_SLOT, PAD
 from ..refine.model import Cells
 from phoenix.repair.edit_cells import (
-    EDIT_COLUMNS, INSERTED, NOTHING, UNKNOWN, EditRows, cell_targets, cells_of, part_around, rows_by_window, windows
+    EDIT_COLUMNS, INSERTED, NOTHING, UNKNOWN, EditRows, cell_targets, cells_of, part_around, rows_by_window,
+    shared_start, windows
 )  # fmt: skip
 from .rank import View, prior_ranker, repair_operators
 from .refiner import EditBatch, Facts, RefinerConfig, RefinerLoss, RepairRefiner
@@ -105,7 +105,7 @@ def _bare(text: str) -> str:
 
 def find_answer(source: str, edits: Sequence[Edit], fixed: str) -> int:
     "Index of the first edit that makes `fixed`, blanks inside of lines apart; -1 if there is none"
-    grown, wanted, close = len(fixed) - len(source), None, []
+    grown, close = len(fixed) - len(source), []
     for k, edit in enumerate(edits):
         more = sum(len(s.text) - s.end + s.start for s in edit.splices)
         if more == grown and apply_edits(source, edit) == fixed:
@@ -113,9 +113,9 @@ def find_answer(source: str, edits: Sequence[Edit], fixed: str) -> int:
         if abs(more - grown) < 6:
             close.append(k)
     wanted = _bare(fixed)
-    head = os.path.commonprefix([source, fixed])
+    head = shared_start(source, fixed)
     for k in close:
-        if abs(edits[k].start - len(head)) < 80 and _bare(apply_edits(source, edits[k])) == wanted:
+        if abs(edits[k].start - head) < 80 and _bare(apply_edits(source, edits[k])) == wanted:
             return k
     return -1
 
@@ -125,7 +125,7 @@ def _listed(code: Code, fixed: str, known: Sequence[str], rng: random.Random, co
     drawn = [o for o in repertoire() if o.name in known or rng.random() < config.share]
     edits = [*enumerate_edits(code, drawn)]
     right = find_answer(code.source, edits, fixed)
-    line = code.line(edits[right].start if right >= 0 else len(os.path.commonprefix([code.source, fixed])))
+    line = code.line(edits[right].start if right >= 0 else shared_start(code.source, fixed))
     name = edits[right].operator if right >= 0 else ""
     groups: dict[tuple[bool, bool], list[int]] = {}
     for k, e in enumerate(edits):
@@ -162,8 +162,8 @@ def make_record(
         focus = int(first.rows[min(begin, len(first) - 1)]) + rng.randint(-12, 12)
         cells = cells_of(first, *part_around(first, min(max(focus, 0), len(first.ends) - 1), config.most))
     changed, inserted = cell_targets([-1, *first.ids.tolist(), -2], [-1, *second.ids.tolist(), -2])
-    moved = [(c - cells.first, t) for c, t in changed], [(c - cells.first, t) for c, t in inserted]
-    changed, inserted = ([(c, t) for c, t in part if 0 < c < len(cells) - (part is moved[0])] for part in moved)
+    changed = [(c - cells.first, t) for c, t in changed if 0 < c - cells.first < len(cells) - 1]
+    inserted = [(c - cells.first, t) for c, t in inserted if 0 < c - cells.first < len(cells)]
     if faulty != fixed and not (changed or inserted):
         return None
     edits, weights, answer = [], [], -1
@@ -232,7 +232,7 @@ def write_records(path: str | os.PathLike, records: Sequence[Record]) -> None:
     )
     starts = lambda parts: np.cumsum([0, *(len(p) for p in parts)])
     front = [[(c, *t[:INSERTED], *([-1] * (INSERTED - len(t)))) for c, t in r.inserted] for r in records]
-    arrays = {
+    arrays: dict[str, Any] = {
         "ids": join([r.ids for r in records], np.int16),
         "row": join([np.minimum(r.places[:, 0], 255) for r in records], np.uint8),
         "column": join([r.places[:, 1] for r in records], np.uint8),
@@ -338,12 +338,12 @@ def pair_records(pairs: Iterable[Sequence[str]], seed: int, config: ListConfig |
         if record := make_record(faulty, fixed, rng, config):
             yield record
 
-# %% ../../nbs/repair/26_refiner_training.ipynb #56fe49aa
+# %% ../../nbs/repair/26_refiner_training.ipynb #59ed3e34
 VALID = "injected", "condefects"
 
 
 def valid_samples(pool: Mapping[str, Any], count: int = 300, seed: int = 0) -> dict[str, list[tuple[str, str, str]]]:
-    "Faulty code, fixed code and type: one bug each for functions of held-out projects, and the valid pairs of ConDefects"
+    "Faulty code, fixed code, type: a bug each for functions of held-out projects, and valid pairs of ConDefects"
     functions = [function_of(row) for row in pool["functions"] if row[1] == "valid"]
     random.Random(seed).shuffle(functions)
     found, types = [], [code for code, kind in BUG_TYPES.items() if kind.parses]
@@ -521,9 +521,8 @@ def draw_facts(
     level = torch.where(rand(B, 1) < 0.4, 1.0, rand(B, rows)) * failing  # often all lines that ran are alike
     own = 0.3 + 0.7 * rand(B, 1)
     own = torch.where(rand(B, 1) < 0.5, 1.0, own)
-    level = level.scatter(
-        1, fault, torch.where(right[:, None], torch.maximum(level.gather(1, fault), own), level.gather(1, fault))
-    )
+    at_fault = level.gather(1, fault)
+    level = level.scatter(1, fault, torch.where(right[:, None], torch.maximum(at_fault, own), at_fault))
     faults = 1 + (level * levels).long().clamp(max=levels - 1)
     known, traced = rand(B, 1) < share, rand(B, 1) < 0.8
     return faults.gather(1, row) * known, runs.gather(1, row) * (known & traced)
@@ -557,7 +556,7 @@ def rate(config: RefinerTraining, step: int, spent: float) -> float:
     left = 1 - spent / max(config.total_seconds, 1e-9)
     return config.lr * min(1.0, (step + 1) / config.warmup) * max(0.02, min(1.0, left / config.decay))
 
-# %% ../../nbs/repair/26_refiner_training.ipynb #dae9791e
+# %% ../../nbs/repair/26_refiner_training.ipynb #728c435a
 def save_state(
     folder: str | os.PathLike, model: Any, ema: EMA, optimizer: Any, meta: dict[str, Any], most: int = 14 << 20
 ):
@@ -567,9 +566,8 @@ def save_state(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     named = dict(model.named_parameters())
-    close = {
-        n: p.detach() - ema.weights[n].bfloat16() for n, p in named.items()
-    }  # small: half precision is exact enough
+    # differences are small, so half precision is exact enough for them
+    close = {n: p.detach() - ema.weights[n].bfloat16() for n, p in named.items()}
     tensors = {f"p.{n}": x.to("cpu", torch.bfloat16).contiguous() for n, x in close.items()}
     for n, p in named.items():
         if state := optimizer.state.get(p):
@@ -640,7 +638,7 @@ def _share_table(model: RepairRefiner, path: str) -> None:
     model.table.requires_grad_(False)
 
 
-class Feed:
+class RecordFeed:
     "The records in a folder that other processes fill"
 
     def __init__(
@@ -683,15 +681,16 @@ def train_refiner_ranker(
     if config.table:
         _share_table(model, config.table)
     loss_of, ema, optimizer = RefinerLoss(model), EMA(model, config.ema), _optimizer(model, config, device)
-    meta = {"step": 0, "spent": 0.0, "samples": 0}
+    meta: dict[str, Any] = {"step": 0, "spent": 0.0, "samples": 0}
     if (out / "state.json").exists():
         meta = load_state(out, model, ema, optimizer)
     if config.compile:
         model.trm.recursion.net.compile(dynamic=True)
     config = replace(config, total_seconds=config.total_seconds or meta["spent"] + config.seconds)
-    feed, begin, log = Feed(records, device, config.reload, config.first), time.monotonic(), []
+    feed, begin, log = RecordFeed(records, device, config.reload, config.first), time.monotonic(), []
     generator = torch.Generator(device).manual_seed(config.seed + 7919 * meta["step"])
     rng, sums, before, done = np.random.default_rng(config.seed + meta["step"]), {}, meta["spent"], 0
+    told = 0  # steps that the log holds
     half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
     while (spent := time.monotonic() - begin) < config.seconds and not (config.max_steps and done >= config.max_steps):
         data = feed.fresh()
@@ -714,18 +713,17 @@ def train_refiner_ranker(
         for name, value in (found | {"norm": norm}).items():
             sums[name] = sums.get(name, 0) + value.detach()
         if meta["step"] % 100 == 0 or done == config.max_steps:
-            count = min(100, (done - 1) % 100 + 1)
-            row = {name: float(v) / count for name, v in sums.items()}
+            row = {name: float(v) / (done - told) for name, v in sums.items()}
             log.append({"step": meta["step"], "seconds": before + spent, "records": len(data)} | row)
             print(" ".join(f"{k} {v:.4g}" for k, v in log[-1].items()), flush=True)
-            sums = {}
+            sums, told = {}, done
     meta["spent"] = before + time.monotonic() - begin
     save_state(out, model, ema, optimizer, meta)
     for name, p in model.named_parameters():
         p.data.copy_(ema.weights[name])
     return model.eval(), {**meta, "log": log, "parameters": model.num_parameters(), "records": len(feed.records)}
 
-# %% ../../nbs/repair/26_refiner_training.ipynb #addfc44b
+# %% ../../nbs/repair/26_refiner_training.ipynb #bd63bf8c
 def operator_prior(arrays: Mapping[str, np.ndarray], count: int) -> np.ndarray:  # (count,) log-scores by number
     "How often an operator's edit is the right one: right edits over all edits of each operator"
     lists = arrays["lists"][:-1]
@@ -741,7 +739,7 @@ def evaluate_ranking(
     prior: np.ndarray | None = None,  # of `operator_prior`
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
-    "Rank of the right edit among all edits of each program, from 1, by head, cells, operators; inf if it is not there"
+    "Rank of the right edit among all of each program, from 1, by head, cells, operators; inf if it is not there"
     ranks: dict[str, list[float]] = {}
     groups: dict[int, list[int]] = {}
     for k, group in enumerate(arrays["group"].tolist()):
@@ -784,11 +782,9 @@ def evaluate_ranking(
 
 
 def summary(ranks: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
-    "Shares of programs whose right edit is among the first 1, 3, 10 and 50, the share where it is there at all, the median"
+    "Shares of programs whose right edit is among the first 1, 3, 10, 50, or there at all, and its median rank"
     tops = lambda r: {f"top{n}": float(np.mean(np.array(r) < n + 1)) for n in (1, 3, 10, 50)}
     there = lambda r: np.array(r)[np.isfinite(r)]
     middle = lambda r: float(np.median(there(r))) if len(there(r)) else math.nan
-    return {
-        name: {"n": len(r), **tops(r), "there": float(np.isfinite(r).mean()), "median": middle(r)}
-        for name, r in ranks.items()
-    }
+    row = lambda r: {"n": len(r), **tops(r), "there": float(np.isfinite(r).mean()), "median": middle(r)}
+    return {name: row(r) for name, r in ranks.items()}

@@ -119,6 +119,9 @@ def line_faults(
     code = Code(source)
     inside = {line for o in failing for line in executed_slice(code, o.result.lines, o.result.line)}
     inside |= {o.result.line for o in failing if o.result.line}
+    hung = {line for o in failing if o.result.outcome == Outcome.TIMEOUT for line in o.result.lines}
+    loops = {line for n in code.nodes(ast.While, ast.For) for line in range(n.lineno, n.end_lineno + 1)}
+    inside |= hung & loops or hung  # it returned nothing on which lines could have an influence
     heads = {n.lineno: range(n.lineno, _header_end(n) + 1) for n in code.nodes(*_STATEMENTS)}
     whole = {line for start in inside for line in heads.get(start, (start,))}
     floor = min(scores.values())

@@ -172,8 +172,12 @@ def assign_expression(code):
     for node, behind in positions(code):
         data, own = code.values(node)[::-1][:6], pool(code, node, 30)[:16]
         numbers = [b.name for b in data if b.type in ("int", "float", None)]
-        steps = [t for b in data for t in _steps(b.name, b.type, [n for n in numbers if n != b.name], own, attributes)]
-        lines: list[str] = []
+        others = {b.name: [n for n in numbers if n != b.name] for b in data}
+        steps = [t for b in data for t in _steps(b.name, b.type, others[b.name], own, attributes)]
+        lines = [f"{a} {op} {b}" for a in numbers for b in others[a] for op in ("+=", "-=")]
+        lines += [f"{a} {op} len({x})" for a in numbers for x in near_boxes(code, node, 2) for op in ("%=", "-=")]
+        items = [o.text for o in own if o.text[-1:] == "]" and o.text[:1] != "["][:4]
+        lines += [f"{item} = {v}" for item in items for v in [*(b.name for b in data[:4]), "0", "1", "True"]]
         for x in near_boxes(code, node, 3):
             keys = [b.name for b in data if b.name != x][:4]
             lines += [f"{x}[{k}] = {v}" for k in keys for v in [*keys, "0", "1", "True", "None"] if k != v]
@@ -181,7 +185,7 @@ def assign_expression(code):
         for b in [b.name for b in data if b.type is None][:4]:
             values = [c.name for c in data if c.name != b][:4] + ["None"]
             lines += [f"{b}.{a} = {v}" for a in attributes for v in values]
-        for line in list(dict.fromkeys([*lines, *steps]))[:140]:
+        for line in list(dict.fromkeys([*lines, *steps]))[:220]:
             yield node, insert(code, node, line, behind)
 
 # %% ../../nbs/repair/18_templates.ipynb #4f8671d4
@@ -333,7 +337,10 @@ def insert_break(code):
             names = near_names(code, node, "int", 4)
             pairs = [(a, b) for a in names for b in [*names, "0", "1"] if a != b]
             tests = [f"{a} {op} {b}" for a, b in pairs for op in ("==", ">", "<", ">=")]
-            for test in [*(f"not {x}" for x in near_boxes(code, node, 3)), *tests][:40]:
+            boxes = near_boxes(code, node)
+            both = [(x, y) for i, x in enumerate(boxes) for y in boxes[i + 1 :]]
+            sizes = [f"len({x}) {op} len({y})" for x, y in both for op in ("!=", "==")]
+            for test in [*(f"not {x}" for x in boxes[:3]), *sizes[:6], *tests][:48]:
                 for jump in ("break", "continue"):
                     yield node, insert(code, node, f"if {test}:\n    {jump}", behind)
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Bed', 'bed_of', 'save_beds', 'load_beds', 'Score', 'judge_hidden', 'normal_form', 'same_repair', 'wilson',
-           'median_interval', 'Fit', 'parts_of', 'fit_function', 'Bug', 'draw_bugs', 'shown_share', 'module_for',
+           'median_interval', 'Fit', 'function_parts', 'fit_function', 'Bug', 'draw_bugs', 'shown_share', 'module_for',
            'bed_with', 'beds_of_function', 'function_beds', 'untested_beds', 'contest_cases', 'contest_beds',
            'long_beds', 'read_withheld', 'projects_of', 'build_testbeds']
 
@@ -67,11 +67,12 @@ class Bed:
 
 def bed_of(row: Mapping[str, Any]) -> Bed:
     "The bed of a row as JSON holds it; what is no field is left out"
-    values = {f.name: row[f.name] for f in fields(Bed) if f.name in row}
+    values: dict[str, Any] = {f.name: row[f.name] for f in fields(Bed) if f.name in row}
     pair = StdioCase if row.get("cases") else Example
     for name, kind in (("cases", StdioCase), ("hidden", pair)):
         values[name] = tuple(kind(*o) for o in row.get(name) or ())
-    return Bed(**values | {n: tuple(row.get(n) or ()) for n in ("fault_lines", "withheld")})
+    values |= {n: tuple(row.get(n) or ()) for n in ("fault_lines", "withheld")}
+    return Bed(**values)
 
 
 def save_beds(path: str | os.PathLike, beds: Iterable[Bed]) -> None:
@@ -112,8 +113,14 @@ def judge_hidden(box: Sandbox, bed: Bed, text: str, seconds: float = 0.5) -> Sco
     return Score(sum(not differs(t, want) for t, want in results), len(wanted))
 
 # %% ../../nbs/repair/80_testbeds.ipynb #4a188121
-_FLIPPED = {ast.Gt: ast.Lt, ast.GtE: ast.LtE}
-_NEGATED = {ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot}
+_FLIPPED: dict[type, type] = {ast.Gt: ast.Lt, ast.GtE: ast.LtE}
+_NEGATED: dict[type, type] = {
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Is: ast.IsNot,
+}
 _NEGATED |= {ast.IsNot: ast.Is}
 
 
@@ -199,7 +206,7 @@ class Fit(NamedTuple):
     hidden: list[Example]
 
 
-def parts_of(text: str, name: str) -> tuple[ast.FunctionDef, str, str, str]:
+def function_parts(text: str, name: str) -> tuple[ast.FunctionDef, str, str, str]:
     "A function at the top of a module: its node, the text before it, its own, the text behind it"
     node = next(n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == name)
     lines = text.splitlines(keepends=True)
@@ -211,7 +218,7 @@ def fit_function(
     box: Sandbox, project: str, path: str, name: str, text: str, seed: int = 0
 ) -> Fit | str:  # or why it is not fit
     "A function with visible and hidden calls"
-    body = [s for s in parts_of(text, name)[0].body if not is_docstring(s)]
+    body = [s for s in function_parts(text, name)[0].body if not is_docstring(s)]
     lines = {n.lineno for s in body for n in ast.walk(s) if isinstance(n, ast.stmt)}
     if len(lines) > 45 or sum(1 for s in body for _ in ast.walk(s)) < 20:
         return "size"
@@ -277,7 +284,7 @@ def module_for(path: str, name: str) -> str:
 
 def bed_with(fit: Fit, bug: Bug, set_: str, split: str, shown: float, withheld: Iterable[str] = ()) -> Bed:
     "The bed of a fit function with a bug"
-    _, before, _, behind = parts_of(fit.text, fit.name)
+    _, before, _, behind = function_parts(fit.text, fit.name)
     faulty, module = before + bug.text + behind, module_for(fit.path, fit.name)
     return Bed(
         hashlib.sha256(f"{set_} {faulty}".encode()).hexdigest()[:16],
@@ -309,7 +316,7 @@ def beds_of_function(
     most_of_type: int = 40,  # beds of a withheld type
 ) -> list[Bed]:
     "Beds of the sets injected, withheld and two"
-    _, before, source, behind = parts_of(fit.text, fit.name)
+    _, before, source, behind = function_parts(fit.text, fit.name)
     rng, found = random.Random(f"{seed} bugs {fit.text}"), []
     with warnings.catch_warnings(action="ignore"):
         places = Places(source)
@@ -391,7 +398,8 @@ def untested_beds(
         if bugs and counts.total() < most:
             bug = min(bugs, key=lambda b: counts[b.types])
             counts[bug.types] += 1
-            faulty, correct = (bug.text, f.source) if syntax else (file_with(f, bug.text), file_with(f, f.source))
+            texts = (bug.text, f.source) if syntax else (file_with(f, bug.text), file_with(f, f.source))
+            faulty, correct = str(texts[0]), str(texts[1])
             key = hashlib.sha256(f"{syntax} {faulty}".encode()).hexdigest()[:16]
             path = f"{module_for(f.path, f.qualname.replace('.', '_'))}.py"
             place, line = f"{f.path}:{f.qualname}", bug.line + (1 if syntax else f.line)

@@ -117,7 +117,7 @@ class RepairSearch:
         seed: int = 0,  # of the generated calls
         withheld: Iterable[str] = (),  # operators that are not used
         faults: Mapping[int, float] | None = None,  # of a localiser, mixed with those of the spectrum
-        spare: int = 150,  # candidates at most that are run after the first that passes
+        spare: int = 80,  # candidates at most that are run after the first that passes
         clock: Callable[[], float] = time.monotonic,
     ):
         if not seconds > 0:
@@ -129,6 +129,7 @@ class RepairSearch:
         self.plausible: list[tuple[Candidate, tuple[str, ...]]] = []  # with the operators that led there
         self.first: int | None = None
         self.rounds, self.notes = 0, []
+        self.kept = 0.3  # seconds for the choice and its confirmation
         self.given: list[Candidate] = []
         self.next_ranker: Ranker | None = None
 
@@ -160,19 +161,18 @@ def _run(search: RepairSearch) -> SearchReport:
     if syntax_error(source):
         start, states = _State(source), _parsed(search, source)
     else:
+        asked = search.clock()
         base = search.harness.baseline()
+        search.kept = min(search.kept + 1.5 * (search.clock() - asked), search.seconds / 4)
         start = _State(source, tuple(case.passed for case in base.cases))
         if start.outcomes and all(start.outcomes):
             return _answer(search, start, start)
         states = [start] if start.outcomes else []
     best = states[0] if states else start
     for state in states[:2]:
-        if not search.plausible and search.left > _KEPT:
+        if not search.plausible and search.left > search.kept:
             best = max(best, _explored(search, state), key=lambda s: s.passed)
     return _answer(search, start, best)
-
-
-_KEPT = 0.35  # seconds for the choice and its confirmation
 
 
 def _parsed(search: RepairSearch, source: str, most: int = 40) -> list[_State]:
@@ -210,13 +210,13 @@ def _outcomes(search: RepairSearch, candidates: Iterable[Candidate], state: _Sta
     return found
 
 # %% ../../nbs/repair/30_verify.ipynb #ad2421a4
-_SINGLES = 0.4  # of the time, before programs that are repaired in part are looked into
+_SINGLES = 0.5  # of the time, before programs that are repaired in part are looked into
 
 
 def _explored(search: RepairSearch, state: _State) -> _State:
     "Single edits of a program, then of those that it becomes; the best that was found"
     frontier, now = _frontier(search, state), search.clock()
-    stream, end = iter(frontier), now + max(0.0, search.left - _KEPT)
+    stream, end = iter(frontier), now + max(0.0, search.left - search.kept)
     several, partial = sum(not o for o in state.outcomes) > 1, {}
     _singles(search, frontier, stream, state, now + (end - now) * (_SINGLES if several else 1), partial)
     if search.plausible:
@@ -265,7 +265,7 @@ def _texts(search: RepairSearch, frontier: Frontier, stream: Iterator[Candidate]
         if c is None or (search.plausible and after >= search.spare):
             return
         if search.plausible:
-            last = last if after else search.clock() + max(0.3, 0.5 * (search.clock() - search.began))
+            last = last if after else search.clock() + max(0.2, 0.3 * (search.clock() - search.began))
             after += 1
         if c.text not in search.tried:
             search.tried.add(c.text)
