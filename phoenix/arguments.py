@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-from .options import expect_choice, expect_int  # noqa: F401
+from .options import expect_choice as expect_choice
+from .options import expect_int as expect_int
 
 _all_ = ["expect_choice", "expect_int"]  # handed on
 

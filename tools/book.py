@@ -197,7 +197,7 @@ def slow_modules(root: Path, modules: Iterable[str]) -> set[str]:
 
 
 LATER = """
-_LATER = {
+_LATER: dict[str, str] = {
     name: module
     for module, names in {
 %s

@@ -91,6 +91,9 @@ from .mine import (
 from .filters import (
     SECRETS, is_allowed, spdx_name, package_license, entropy, find_secrets, generated_by, FilterConfig, why_not
 )
+from .fetch import (
+    PUBLIC_SETS, PublicSet, fetch
+)
 from .sample_set import (
     SEED_LIMITS, SHARE_WITHOUT, load_sample_set, content_hash, package_split, real_fixes, SeedBug, Turns,
     injected_samples, build_sample_set, write_sample_set, sample_set_summary
@@ -120,9 +123,6 @@ if TYPE_CHECKING:
         EXAMPLE_CONFIG, EvaluationConfig, ExecutorConfig, BuildConfig, config_hash, Step, ReadSources, Filter, StoreItems,
         Compare, ReadItems, Inject, Encode, WriteShards, report_text, Finish, check_build, build
     )
-    from .fetch import (
-        PUBLIC_SETS, PublicSet, fetch
-    )
     from .packing import (
         Ragged, count_up, PairColumns, row_widths, pack_pairs_ref, pack_pairs, bucket_edges
     )
@@ -138,7 +138,7 @@ if TYPE_CHECKING:
         STAGES, FOUR_STAGES, stage_of, Stage, Curriculum, CurriculumLoader, TypeWeights, losses_by_type
     )
 
-_LATER = {
+_LATER: dict[str, str] = {
     name: module
     for module, names in {
         'lexemes': 'KINDS expected_gap Encoded Lexemes load_lexemes',
@@ -147,7 +147,6 @@ _LATER = {
         'shards': 'SHARD_VERSION SEGMENT SHARD_KINDS slack_needed encode_sample decode_pair encode_document shard_schema write_shard open_shard iter_shard ShardFile Manifest vocabulary_hash file_hash write_manifest read_manifest',
         'sources': 'Kind SourceConfig located Item is_mine read_items',
         'builder': 'EXAMPLE_CONFIG EvaluationConfig ExecutorConfig BuildConfig config_hash Step ReadSources Filter StoreItems Compare ReadItems Inject Encode WriteShards report_text Finish check_build build',
-        'fetch': 'PUBLIC_SETS PublicSet fetch',
         'packing': 'Ragged count_up PairColumns row_widths pack_pairs_ref pack_pairs bucket_edges',
         'refiner_loader': 'shard_paths PairIndex index_pairs Cut Buffer plan_epoch read_pairs expect_rank hash_of expect_same RefinerDataLoader BucketSupervision as_hf_dataset',
         'mamba_loader': 'DocumentIndex index_documents document_order Chunk MambaDataLoader Borders find_borders stream_features stream_chunk ChunkLoss CarriedState',

@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .shards import file_hash
-from ..weights import write_atomic
-
 # %% ../../nbs/corpus/82_fetch.ipynb #51dbf940
 @dataclass(frozen=True)
 class PublicSet:
@@ -107,6 +104,8 @@ def fetch(
     tell: Callable[[int, int], Any] = lambda have, total: None,  # is told how many bytes there are
 ) -> Path:
     "The file of a public set; `ValueError` for a wrong hash or size, `OSError` if it cannot be had"
+    from phoenix.corpus.shards import file_hash
+
     public, folder = _named(name), Path(folder)
     _expect_safe(public.url)
     path, part = folder / public.file, folder / f".{public.file}.part"
@@ -157,6 +156,8 @@ def _locked(folder: Path) -> dict[str, Any]:
 
 
 def _lock(folder: Path, public: PublicSet, sha256: str, size: int) -> None:
+    from phoenix.weights import write_atomic
+
     entry = {"url": public.url, "license": public.license, "bytes": size, "sha256": sha256}
     text = json.dumps({**_locked(folder), public.file: entry}, indent=1, sort_keys=True) + "\n"
     write_atomic(folder / _LOCK, lambda draft: draft.write_text(text, encoding="utf-8"))

@@ -9,6 +9,7 @@ __all__ = ['ATTENTION', 'STRIDE', 'AutoencoderConfig', 'Encoder', 'AttentionEnco
 # %% ../../nbs/imaging/30_autoencoder.ipynb #083695a4
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -80,8 +81,9 @@ class Encoder(nn.Module):
         self.stem = nn.Conv2d(config.in_channels, c, 7, padding=3, bias=False)
         self.norm = nn.BatchNorm2d(c)
         widths = (c, 2 * c, 4 * c, 8 * c, config.latent_channels)
-        pairs = zip(widths[:-1], widths[1:], strict=True)
-        self.stages = nn.ModuleList(nn.Sequential(config.block(a, b, 2), config.block(b, b)) for a, b in pairs)
+        self.stages = nn.ModuleList(
+            nn.Sequential(config.block(a, b, 2), config.block(b, b)) for a, b in pairwise(widths)
+        )
         _init_(self)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W), sides divisible by 16 -> (B, latent_channels, H/16, W/16)
@@ -126,7 +128,7 @@ class Decoder(nn.Module):
         c, self.latent_channels = config.base_channels, config.latent_channels
         widths = (config.latent_channels, 8 * c, 4 * c, 2 * c, c)
         make = lambda a, b: nn.Sequential(Widen(a, b), config.block(b, b), config.block(b, b))
-        self.stages = nn.ModuleList(make(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.stages = nn.ModuleList(make(a, b) for a, b in pairwise(widths))
         self.norm, self.out = nn.BatchNorm2d(c), nn.Conv2d(c, config.in_channels, 7, padding=3)
         _init_(self)
 

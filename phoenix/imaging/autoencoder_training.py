@@ -7,14 +7,14 @@ __all__ = ['picture_loss', 'judge', 'middle', 'AutoencoderRun', 'train_autoencod
 
 # %% ../../nbs/imaging/38_training.ipynb #b6741c6f
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .autoencoder import STRIDE, Autoencoder, AutoencoderConfig
+from .autoencoder import Autoencoder, AutoencoderConfig
 from .pictures import CropConfig, Crops, psnr, ssim
 from ..training.optim import OptimConfig
 from ..training.trainer import TrainConfig, Trainer
@@ -73,7 +73,7 @@ class AutoencoderRun:
             ema=0.999,
             trackers=(),
             optim=OptimConfig(lr=1e-3, schedule="warmup_cosine", warmup=500),
-        )  # fmt: skip
+        )
     )
     compile: bool = False  # with torch.compile; pays on a GPU for more than a thousand steps
     seed: int = 0  # of weights and crops
@@ -90,7 +90,8 @@ def train_autoencoder(
     model, train = Autoencoder(run.model), replace(run.train, seed=run.seed)
     where = "cuda" if torch.cuda.is_available() and train.device == "auto" else "cpu"
     crops = Crops(pictures, replace(run.crops, seed=run.seed), where)
-    inner = model.to(where, memory_format=torch.channels_last)
+    inner: Any = model.to(torch.device(where))
+    inner = inner.to(memory_format=torch.channels_last)
     call: Any = torch.compile(inner) if run.compile else inner
     if where == "cuda":
         torch.cuda.reset_peak_memory_stats()

@@ -38,7 +38,8 @@ def _start_(last: nn.Conv2d, start: float | None, terms: int) -> None:
     if not 0 < start < 1:
         raise ValueError(f"start: expected a number between 0 and 1, or None, got {start}")
     nn.init.zeros_(last.weight)
-    nn.init.constant_(last.bias, math.log(start / (1 - start)) / terms)
+    if last.bias is not None:
+        nn.init.constant_(last.bias, math.log(start / (1 - start)) / terms)
 
 
 class ChannelAttention(nn.Module):

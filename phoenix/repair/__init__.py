@@ -28,18 +28,15 @@ if TYPE_CHECKING:
         do_task, columns_of, Feed, FaultBatch, SamplePool, even_batches, FaultStream
     )
     from .templates import (
-        TEMPLATES, template, near_names, near_boxes, renamed, attributes_read, varied, simple_statements, copy_varied,
-        move_statement, assign_expression, call_expression, early_returns, guard_start, default_none, rebuild_branches,
-        insert_break, return_expression, protections, opposite, protect
+        TEMPLATES, template, near_names, near_boxes, renamed, attributes_read, varied, simple_statements, early_returns,
+        protections, opposite
     )
     from .localizer_training import (
         share_entropy, faulty_lines, localizer_loss, fault_ranks, auc, judge, uniform, LocalizerTraining, valid_pool,
         time_steps, seconds_per_step, Best, shrink_checkpoint, start_localizer, train_localizer, finish
     )
     from .value_templates import (
-        initial_value, number_wide, range_shape, change_twice, swap_places, merge_assignments, soften_lookup, index_into,
-        star_argument, yield_parts, flip_booleans, extend_by_copy, concat_item, insert_term, like_sibling, string_argument,
-        swap_atom, return_value, use_result, short_expressions, compose, compare_more
+        short_expressions
     )
     from .rank import (
         Ranker, LATE, PRIORS, prior_rate, View, Candidate, repair_operators, blanked, edits_of, edit_class, smoothed_rates,
@@ -107,7 +104,7 @@ if TYPE_CHECKING:
         untested_beds, contest_cases, contest_beds, long_beds, read_withheld, projects_of, build_testbeds
     )
 
-_LATER = {
+_LATER: dict[str, str] = {
     name: module
     for module, names in {
         'task': 'TaskError StdioCase RepairTask read_task',
@@ -115,9 +112,9 @@ _LATER = {
         'spectrum': 'OUTSIDE observed fault_of reads_and_writes executed_slice line_faults mixed_faults',
         'localizer': 'TYPE_CODES PREFIX CONTEXT EXAMINED NAMED BEGINS FAULT FAULT_LINE MESSAGE_TOKENS TEST_TOKENS MIXERS Reading encode_lines function_span read_code read_prefix mirror Turned LocalizerConfig work_per_token attention_hidden localizer_blocks Findings line_index line_sums line_logits FaultHeads MambaLocalizer scan_pieces quick_stream quick_scan look_at',
         'fault_data': 'SOURCES NO_TYPE Faults faults_of Marked mark cut hint_at users_of type_numbers mark_function window rename mark_pair Material write_material read_material pair_row pair_sample FaultConfig Task tasks_of do_task columns_of Feed FaultBatch SamplePool even_batches FaultStream',
-        'templates': 'TEMPLATES template near_names near_boxes renamed attributes_read varied simple_statements copy_varied move_statement assign_expression call_expression early_returns guard_start default_none rebuild_branches insert_break return_expression protections opposite protect',
+        'templates': 'TEMPLATES template near_names near_boxes renamed attributes_read varied simple_statements early_returns protections opposite',
         'localizer_training': 'share_entropy faulty_lines localizer_loss fault_ranks auc judge uniform LocalizerTraining valid_pool time_steps seconds_per_step Best shrink_checkpoint start_localizer train_localizer finish',
-        'value_templates': 'initial_value number_wide range_shape change_twice swap_places merge_assignments soften_lookup index_into star_argument yield_parts flip_booleans extend_by_copy concat_item insert_term like_sibling string_argument swap_atom return_value use_result short_expressions compose compare_more',
+        'value_templates': 'short_expressions',
         'rank': 'Ranker LATE PRIORS prior_rate View Candidate repair_operators blanked edits_of edit_class smoothed_rates edit_counts measure_priors prior_table read_priors tiers_of prior_ranker candidate_of',
         'edit_cells': 'SPANS FIRST_TOKENS LAST_TOKENS EDIT_COLUMNS NOTHING UNKNOWN INSERTED EditCells cells_of part_around windows EditRows rows_by_window cell_targets shared_start write_targets',
         'refiner': 'RUNS RefinerConfig Facts sum_between take replaced inserted CellScores EditHead states_beside Read RepairRefiner EditBatch RefinerLoss',
@@ -158,41 +155,37 @@ __all__ = [
     'window', 'rename', 'mark_pair', 'Material', 'write_material', 'read_material', 'pair_row', 'pair_sample',
     'FaultConfig', 'Task', 'tasks_of', 'do_task', 'columns_of', 'Feed', 'FaultBatch', 'SamplePool', 'even_batches',
     'FaultStream', 'TEMPLATES', 'template', 'near_names', 'near_boxes', 'renamed', 'attributes_read', 'varied',
-    'simple_statements', 'copy_varied', 'move_statement', 'assign_expression', 'call_expression', 'early_returns',
-    'guard_start', 'default_none', 'rebuild_branches', 'insert_break', 'return_expression', 'protections', 'opposite',
-    'protect', 'share_entropy', 'faulty_lines', 'localizer_loss', 'fault_ranks', 'auc', 'judge', 'uniform',
-    'LocalizerTraining', 'valid_pool', 'time_steps', 'seconds_per_step', 'Best', 'shrink_checkpoint', 'start_localizer',
-    'train_localizer', 'finish', 'initial_value', 'number_wide', 'range_shape', 'change_twice', 'swap_places',
-    'merge_assignments', 'soften_lookup', 'index_into', 'star_argument', 'yield_parts', 'flip_booleans',
-    'extend_by_copy', 'concat_item', 'insert_term', 'like_sibling', 'string_argument', 'swap_atom', 'return_value',
-    'use_result', 'short_expressions', 'compose', 'compare_more', 'Ranker', 'LATE', 'PRIORS', 'prior_rate', 'View',
-    'Candidate', 'repair_operators', 'blanked', 'edits_of', 'edit_class', 'smoothed_rates', 'edit_counts',
-    'measure_priors', 'prior_table', 'read_priors', 'tiers_of', 'prior_ranker', 'candidate_of', 'SPANS', 'FIRST_TOKENS',
-    'LAST_TOKENS', 'EDIT_COLUMNS', 'NOTHING', 'UNKNOWN', 'INSERTED', 'EditCells', 'cells_of', 'part_around', 'windows',
-    'EditRows', 'rows_by_window', 'cell_targets', 'shared_start', 'write_targets', 'RUNS', 'RefinerConfig', 'Facts',
-    'sum_between', 'take', 'replaced', 'inserted', 'CellScores', 'EditHead', 'states_beside', 'Read', 'RepairRefiner',
-    'EditBatch', 'RefinerLoss', 'Change', 'cell_facts', 'likely_changes', 'apply_changes', 'propose_changes',
-    'NeuralRanker', 'WITHHELD_TYPES', 'KIND_CODES', 'STARTS', 'COMMON', 'VALID', 'EDGES', 'CHANGED', 'PLACES', 'OTHERS',
-    'LIST', 'repairing', 'repertoire', 'known_operators', 'ListConfig', 'Record', 'find_answer', 'make_record',
-    'full_records', 'write_records', 'read_records', 'join_arrays', 'type_weights', 'write_pool', 'read_pool',
-    'function_of', 'injected', 'train_records', 'pair_records', 'valid_samples', 'work', 'Records', 'draw_facts',
-    'RefinerTraining', 'rate', 'save_state', 'load_state', 'RecordFeed', 'train_refiner_ranker', 'operator_prior',
-    'evaluate_ranking', 'summary', 'Frontier', 'SearchReport', 'RepairSearch', 'example_calls', 'changed_characters',
-    'choose', 'propose', 'NETWORKS', 'STAGES', 'NOT_NEEDED', 'Machine', 'find_weights', 'look_around', 'facts_of',
-    'Stage', 'stage_index', 'Planned', 'Route', 'route', 'capability_table', 'EXIT_CODES', 'unified_patch',
-    'changed_lines', 'StageTrace', 'RepairResult', 'write_fixed', 'values_of', 'calls_of', 'call_checks', 'slips',
-    'crash_of', 'RepairConfig', 'view_of', 'fewest_slips', 'ask_backend', 'CodeRepairPipeline', 'confidence_of',
-    'load_network', 'Networks', 'parts_of', 'TRMWithRLM', 'MambaTRMRLMPipeline', 'best_pipeline', 'split_cell',
-    'join_cell', 'free_names', 'bound_names', 'definitions', 'cell_task', 'CellRepair', 'repair_cell', 'failing_cell',
-    'fix_cell', 'load_ipython_extension', 'read_backend', 'repair_config', 'repair', 'run_repair', 'print_result',
-    'notebook_folder', 'run_notebook', 'bench', 'train', 'WORDS', 'FUNCTION_TEXTS', 'KINDS_OF_VALUES', 'HINT_KINDS',
-    'NAME_KINDS', 'Votes', 'Signature', 'INVALID', 'SourceText', 'constants_of', 'Values', 'Parameter', 'guess_kinds',
-    'is_generator', 'CallMaker', 'Told', 'run_calls', 'raised_in', 'wanted_text', 'differs', 'Useful', 'useful_calls',
-    'Chosen', 'choose_calls', 'test_file_of', 'UNWANTED_MODULES', 'bound_by', 'FreeNames', 'names_wanted',
-    'ProjectFiles', 'cut_slice', 'read_projects', 'candidate_functions', 'SCALES', 'Plan', 'FIRST_PLAN', 'Run',
-    'clean_share', 'Inferred', 'infer_plan', 'rare_plans', 'clean_plans', 'invent_inputs', 'plans_of', 'same_output',
-    'run_on_inputs', 'Bed', 'bed_of', 'save_beds', 'load_beds', 'Score', 'judge_hidden', 'normal_form', 'same_repair',
-    'wilson', 'median_interval', 'Fit', 'function_parts', 'fit_function', 'Bug', 'draw_bugs', 'shown_share',
-    'module_for', 'bed_with', 'beds_of_function', 'function_beds', 'untested_beds', 'contest_cases', 'contest_beds',
-    'long_beds', 'read_withheld', 'projects_of', 'build_testbeds'
+    'simple_statements', 'early_returns', 'protections', 'opposite', 'share_entropy', 'faulty_lines', 'localizer_loss',
+    'fault_ranks', 'auc', 'judge', 'uniform', 'LocalizerTraining', 'valid_pool', 'time_steps', 'seconds_per_step',
+    'Best', 'shrink_checkpoint', 'start_localizer', 'train_localizer', 'finish', 'short_expressions', 'Ranker', 'LATE',
+    'PRIORS', 'prior_rate', 'View', 'Candidate', 'repair_operators', 'blanked', 'edits_of', 'edit_class',
+    'smoothed_rates', 'edit_counts', 'measure_priors', 'prior_table', 'read_priors', 'tiers_of', 'prior_ranker',
+    'candidate_of', 'SPANS', 'FIRST_TOKENS', 'LAST_TOKENS', 'EDIT_COLUMNS', 'NOTHING', 'UNKNOWN', 'INSERTED',
+    'EditCells', 'cells_of', 'part_around', 'windows', 'EditRows', 'rows_by_window', 'cell_targets', 'shared_start',
+    'write_targets', 'RUNS', 'RefinerConfig', 'Facts', 'sum_between', 'take', 'replaced', 'inserted', 'CellScores',
+    'EditHead', 'states_beside', 'Read', 'RepairRefiner', 'EditBatch', 'RefinerLoss', 'Change', 'cell_facts',
+    'likely_changes', 'apply_changes', 'propose_changes', 'NeuralRanker', 'WITHHELD_TYPES', 'KIND_CODES', 'STARTS',
+    'COMMON', 'VALID', 'EDGES', 'CHANGED', 'PLACES', 'OTHERS', 'LIST', 'repairing', 'repertoire', 'known_operators',
+    'ListConfig', 'Record', 'find_answer', 'make_record', 'full_records', 'write_records', 'read_records',
+    'join_arrays', 'type_weights', 'write_pool', 'read_pool', 'function_of', 'injected', 'train_records',
+    'pair_records', 'valid_samples', 'work', 'Records', 'draw_facts', 'RefinerTraining', 'rate', 'save_state',
+    'load_state', 'RecordFeed', 'train_refiner_ranker', 'operator_prior', 'evaluate_ranking', 'summary', 'Frontier',
+    'SearchReport', 'RepairSearch', 'example_calls', 'changed_characters', 'choose', 'propose', 'NETWORKS', 'STAGES',
+    'NOT_NEEDED', 'Machine', 'find_weights', 'look_around', 'facts_of', 'Stage', 'stage_index', 'Planned', 'Route',
+    'route', 'capability_table', 'EXIT_CODES', 'unified_patch', 'changed_lines', 'StageTrace', 'RepairResult',
+    'write_fixed', 'values_of', 'calls_of', 'call_checks', 'slips', 'crash_of', 'RepairConfig', 'view_of',
+    'fewest_slips', 'ask_backend', 'CodeRepairPipeline', 'confidence_of', 'load_network', 'Networks', 'parts_of',
+    'TRMWithRLM', 'MambaTRMRLMPipeline', 'best_pipeline', 'split_cell', 'join_cell', 'free_names', 'bound_names',
+    'definitions', 'cell_task', 'CellRepair', 'repair_cell', 'failing_cell', 'fix_cell', 'load_ipython_extension',
+    'read_backend', 'repair_config', 'repair', 'run_repair', 'print_result', 'notebook_folder', 'run_notebook', 'bench',
+    'train', 'WORDS', 'FUNCTION_TEXTS', 'KINDS_OF_VALUES', 'HINT_KINDS', 'NAME_KINDS', 'Votes', 'Signature', 'INVALID',
+    'SourceText', 'constants_of', 'Values', 'Parameter', 'guess_kinds', 'is_generator', 'CallMaker', 'Told',
+    'run_calls', 'raised_in', 'wanted_text', 'differs', 'Useful', 'useful_calls', 'Chosen', 'choose_calls',
+    'test_file_of', 'UNWANTED_MODULES', 'bound_by', 'FreeNames', 'names_wanted', 'ProjectFiles', 'cut_slice',
+    'read_projects', 'candidate_functions', 'SCALES', 'Plan', 'FIRST_PLAN', 'Run', 'clean_share', 'Inferred',
+    'infer_plan', 'rare_plans', 'clean_plans', 'invent_inputs', 'plans_of', 'same_output', 'run_on_inputs', 'Bed',
+    'bed_of', 'save_beds', 'load_beds', 'Score', 'judge_hidden', 'normal_form', 'same_repair', 'wilson',
+    'median_interval', 'Fit', 'function_parts', 'fit_function', 'Bug', 'draw_bugs', 'shown_share', 'module_for',
+    'bed_with', 'beds_of_function', 'function_beds', 'untested_beds', 'contest_cases', 'contest_beds', 'long_beds',
+    'read_withheld', 'projects_of', 'build_testbeds'
 ]

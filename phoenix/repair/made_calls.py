@@ -15,7 +15,6 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ..corpus.execution import as_literal, examples_of, generate_calls, value_text

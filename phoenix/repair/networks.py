@@ -9,7 +9,6 @@ __all__ = ['load_network', 'Networks', 'parts_of', 'TRMWithRLM', 'MambaTRMRLMPip
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +201,8 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
                 run.add("localize", "failed", time.monotonic() - began, f"{type(e).__name__}: {e}"[:300])
                 return None
             if located:
-                run.add("localize", "done", time.monotonic() - began, f"line {max(located, key=located.get)} first")
+                first = max(located, key=lambda line: located[line])
+                run.add("localize", "done", time.monotonic() - began, f"line {first} first")
             if "refiner" in there:
                 run.add("refine", "done", self.networks.seconds["refiner"], "read, and in use")
             return self.guided

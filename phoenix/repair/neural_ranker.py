@@ -22,7 +22,7 @@ from ..corpus.lexemes import load_lexemes
 from ..corpus.vocabulary import BEGIN, FINISH, FIRST_PIECE, FIRST_SLOT, FREE, MASK, PAD, SEPARATOR, WRAP
 from ..refine.model import Cells
 from .edit_cells import INSERTED, EditCells, rows_by_window, shared_start, windows, write_targets
-from .rank import Candidate, View
+from .rank import Candidate
 from .refiner import Facts, Read, RepairRefiner
 
 # %% ../../nbs/repair/25_neural_ranker.ipynb #0276fafd

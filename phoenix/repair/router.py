@@ -18,7 +18,7 @@ import phoenix
 from ..corpus.syntax import syntax_error
 from .task import RepairTask
 from ..sandbox.isolation import Level
-from ..synthesis.techniques import FACTS, Technique, TechniqueIndex
+from ..synthesis.techniques import Technique, TechniqueIndex
 
 # %% ../../nbs/repair/40_router.ipynb #b252a9e8
 NETWORKS = ("localizer", "refiner")  # folders of weights

@@ -4,9 +4,7 @@
 
 # %% auto #0
 __all__ = ['TEMPLATES', 'template', 'near_names', 'near_boxes', 'renamed', 'attributes_read', 'varied', 'simple_statements',
-           'copy_varied', 'move_statement', 'assign_expression', 'call_expression', 'early_returns', 'guard_start',
-           'default_none', 'rebuild_branches', 'insert_break', 'return_expression', 'protections', 'opposite',
-           'protect']
+           'early_returns', 'protections', 'opposite']
 
 # %% ../../nbs/repair/18_templates.ipynb #bf459815
 import ast
@@ -117,7 +115,7 @@ def simple_statements(code: Code) -> list[Any]:
 
 _NOT_SIMPLE = (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom)
 
-
+# %% ../../nbs/repair/18_templates.ipynb #4aeeebbc
 @template("C")
 def copy_varied(code):
     "A statement (or an `if` with one line) is followed, or preceded, by a copy with one name, number or sign changed"
@@ -133,7 +131,7 @@ def copy_varied(code):
                 copy = code.source[start:i] + text + code.source[j:end]
                 yield s, insert(code, s, reindent(copy, space, ""), True)
 
-# %% ../../nbs/repair/18_templates.ipynb #4aeeebbc
+# %% ../../nbs/repair/18_templates.ipynb #dc25bae0
 @template("C")
 def move_statement(code):
     "A statement moves to another place of its function, at most 15 lines away"
@@ -183,7 +181,7 @@ def assign_expression(code):
             lines += [f"{x}[{k}] = {v}" for k in keys for v in [*keys, "0", "1", "True", "None"] if k != v]
             lines += [f"{x}[{k}] += 1" for k in keys]
         for b in [b.name for b in data if b.type is None][:4]:
-            values = [c.name for c in data if c.name != b][:4] + ["None"]
+            values = [*[c.name for c in data if c.name != b][:4], "None"]
             lines += [f"{b}.{a} = {v}" for a in attributes for v in values]
         for line in list(dict.fromkeys([*lines, *steps]))[:220]:
             yield node, insert(code, node, line, behind)
@@ -217,7 +215,8 @@ def call_expression(code):
         offers = [*own, *(f"({a}, {b})" for a in data[:4] for b in data[:4] if a != b)]
         offers += [t for a in data[:3] for t in (f"[{a}]", f"{a}[:]")]
         here = [h for h in dict.fromkeys(heads) if h.partition(".")[0] in known][:4]
-        lines = [f"{h}({t})" for h in here for t in offers] + [h.rpartition(".")[0] + ".pop()" for h in here]
+        lines = [f"{h}({t})" for h in here for t in offers]
+        lines += [h.rpartition(".")[0] + ".pop()" for h in here]
         kinds = {b.name: b.type for b in code.values(node)}
         for x in near_boxes(code, node, 3):
             ways = {"set": ["add"], "list": ["append"], None: ["append", "add"]}.get(kinds.get(x), [])
@@ -426,7 +425,7 @@ def protect(code):
 
 def _protected(code, s):
     home, loop = code.above(s, *FUNCTIONS), isinstance(code.above(s, *LOOPS, *FUNCTIONS), LOOPS)
-    jumps = ["continue", "break"] * loop + (early_returns(code, home)[:8] if home is not None else [])
+    jumps = [*["continue", "break"] * loop, *(early_returns(code, home)[:8] if home is not None else [])]
     for t in protections(code, s, 8):
         yield s, (Splice(*code.spans[s], f"if {t}:\n{margin(code, s)}    {code.text(s)}"),)
         for jump in jumps:

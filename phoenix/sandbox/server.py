@@ -493,7 +493,7 @@ def serve(handle: str, text: str) -> None:
         sys.path[:0] = [walls.project] if walls.project else []
         sys.executable = sys.executable if os.path.exists(sys.executable) else real
         for name in config["preload"]:
-            with suppress(Exception if name[0] == "?" else ()):
+            with suppress(*([Exception] if name[0] == "?" else [])):
                 importlib.import_module(name.lstrip("?"))
     except BaseException as e:
         control.send(["refused", f"{type(e).__name__}: {e}"])

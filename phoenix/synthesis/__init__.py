@@ -100,7 +100,7 @@ if TYPE_CHECKING:
         STAGES, Encoder, Refiner, PipelineConfig, Event, Solution, show_events, RLMPipeline, stage_times
     )
 
-_LATER = {
+_LATER: dict[str, str] = {
     name: module
     for module, names in {
         'kinds': 'CONSTRAINT_TYPES ROLES VariableType TypeInfo type_of_annotation type_of_value type_of_literal type_of_words Constraint ExtractedVariable python_annotation Example Specification Subproblem',

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .known_numbers import KNOWN, known
+from .known_numbers import known
 
 # %% ../../nbs/synthesis/27_known_lists.ipynb #8734deb9
 @known(

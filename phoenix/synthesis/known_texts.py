@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from .known_numbers import KNOWN, known
+from .known_numbers import known
 
 # %% ../../nbs/synthesis/28_known_texts.ipynb #3066c1b4
 @known("vowels", "count number how many")

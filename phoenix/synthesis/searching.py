@@ -27,7 +27,6 @@ from phoenix.synthesis.enumerate import (
     cued_operations,
     fits,
     kinds_of,
-    run,
 )
 from .kinds import Constraint, ExtractedVariable, Specification, python_annotation, type_of_value
 from .language import ExpressionError, evaluate, names_in

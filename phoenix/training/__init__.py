@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         TrainConfig, Sums, divide_gradients, read_log, signals_noted, Trainer
     )
 
-_LATER = {
+_LATER: dict[str, str] = {
     name: module
     for module, names in {
         'optim': 'OPTIMIZERS SCHEDULES adam_atan2_ref AdamATan2 local Together weight_matrices OptimConfig build_optimizer warmup_constant warmup_cosine warmup_stable_decay schedule learning_rate set_learning_rate',
