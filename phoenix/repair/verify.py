@@ -169,10 +169,14 @@ def _run(search: RepairSearch) -> SearchReport:
             return _answer(search, start, start)
         states = [start] if start.outcomes else []
     best = states[0] if states else start
-    for state in states[:2]:
-        if not search.plausible and search.left > search.kept:
-            best = max(best, _explored(search, state), key=lambda s: s.passed)
-    return _answer(search, start, best)
+    while True:
+        for state in states[:2]:
+            if not search.plausible and search.left > search.kept:
+                best = max(best, _explored(search, state), key=lambda s: s.passed)
+        refuted = bool(search.plausible)
+        report = _answer(search, start, best)
+        if report.status == "passes" or not refuted or search.left <= search.kept:
+            return report  # else what passed did not pass alone, and the search goes on
 
 
 def _parsed(search: RepairSearch, source: str, most: int = 40) -> list[_State]:
