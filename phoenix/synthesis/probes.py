@@ -273,7 +273,7 @@ class Prober:
         if head in ("list", "set", "frozenset", "tuple", "Sequence", "Iterable", "deque"):
             return _collection(self, head, inner, i, name, depth)
         if head in ("dict", "Mapping"):
-            key, value = _split_types(inner) if inner else ("str", "")
+            key, value = [*_split_types(inner), "", ""][:2] if inner else ("str", "")
             if inner in ("", "str, Any", "Any, Any") and depth:
                 return {
                     field: self.value(kind, 3 * i + 5 * k + i * k, field, depth + 1)
