@@ -8,7 +8,7 @@ from setuptools import setup
 cfg = ConfigParser(delimiters=["="])
 cfg.read("settings.ini", encoding="utf-8")
 ini = cfg["DEFAULT"]
-EXTRAS = ("dev", "docs", "train", "corpus", "synthesis", "llm", "wandb")
+EXTRAS = ("dev", "docs", "train", "corpus", "synthesis", "imaging", "monai", "llm", "wandb")
 setup(
     install_requires=shlex.split(ini["requirements"]),
     extras_require={extra: shlex.split(ini[f"{extra}_requirements"]) for extra in EXTRAS},

@@ -22,32 +22,21 @@ except ImportError:  # `main` says what is to be installed
     Positional = Annotated[_T, "a word without its name"]
 
 # %% ../nbs/95_cli.ipynb #91c01ab9
-def data_build(config: Path, set: tuple[str, ...] = ()) -> None:
+def data_build(config: Positional[Path | None] = None, set: tuple[str, ...] = ()) -> None:
     """Build a corpus from the settings in a YAML file, or go on with it
 
-    A file of settings, for example:
-        out: corpus                   # the folder of the shards
-        tasks: 8                      # parts of the work; a build that was killed goes on with those that are not done
-        executor: {workers: 4}        # how many of them at a time
-        sources:
-          - {kind: seeds}             # functions that come with this package
-          - {kind: stdlib}            # Python's own library
-          - {kind: code, path: src, origin: me/project, license: MIT}
-          - {kind: git, path: ../project}  # fixes from its history
-        evaluation:
-          paths: {tests/held_out: null}    # not to be learnt: a folder, or a table and its column
-        inject:
-          per_function: 4             # samples with a bug of each function, at most
-          without: 0.15               # share of samples without a bug
-          weights: {L45: 2, S01: 1}   # of the types of bugs; leave it out for all alike
+    Without a file, print an example of one.
 
     Args:
         config: YAML file with the settings of phoenix.corpus.BuildConfig
         set: changed settings, such as tasks=16 executor.workers=4
     """
-    from phoenix.corpus.builder import BuildConfig, build
+    from phoenix.corpus.builder import EXAMPLE_CONFIG, BuildConfig, build
     from phoenix.training.config import load_config
 
+    if config is None:
+        print(EXAMPLE_CONFIG, end="")
+        return
     if not config.is_file():
         raise FileNotFoundError(f"config: expected a YAML file, there is none at {config}")
     settings = load_config(BuildConfig, config, set)
@@ -175,11 +164,16 @@ class Later(NamedTuple):
         return getattr(import_module(self.module), self.name)
 
 
-_REPAIR = "phoenix.repair.cli"
+_REPAIR, _IMAGE = "phoenix.repair.cli", "phoenix.imaging.command"
 COMMANDS: dict[str, Any] = {
     "repair": Later(_REPAIR, "repair", "Repair a Python file, and print the patch and what was tried"),
     "bench": Later(_REPAIR, "bench", "Run a notebook of results; without a name, list them"),
     "train": Later(_REPAIR, "train", "Run a notebook that trains a network; without a name, list them"),
+    "image": {
+        "compress": Later(_IMAGE, "image_compress", "Write a picture as a .phx file"),
+        "decompress": Later(_IMAGE, "image_decompress", "Write the picture of a .phx file"),
+    },
+    "segment": Later("phoenix.imaging.segmentation_training", "segment", "Segment a scan, and write the mask"),
     "data": {"build": data_build, "sample": data_sample, "fetch": data_fetch, "info": data_info},
     "info": info,
 }

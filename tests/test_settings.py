@@ -19,7 +19,7 @@ from pre_commit.clientlib import load_config
 import phoenix
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-EXTRAS = ("dev", "docs", "train", "corpus", "synthesis", "llm", "wandb")
+EXTRAS = ("dev", "docs", "train", "corpus", "synthesis", "imaging", "monai", "llm", "wandb")
 TEXT = {".ipynb", ".md", ".py", ".toml", ".yml", ".yaml", ".ini", ".txt", ".css", ".js", ".cff", ""}
 
 

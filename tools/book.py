@@ -196,37 +196,21 @@ def slow_modules(root: Path, modules: Iterable[str]) -> set[str]:
     return found
 
 
-LATER = """
-_LATER: dict[str, str] = {
-    name: module
-    for module, names in {
-%s
-    }.items()
-    for name in (module, *names.split())
-}  # loaded when they are asked for
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f".{_LATER[name]}", __name__)
-    return module if name == _LATER[name] else getattr(module, name)
-"""
-
-
 def init_source(name: str, modules: dict[str, list[str]], slow: Iterable[str] = ()) -> str:
-    "An `__init__.py` that re-exports the public names of each module of a part; those of `slow` ones later"
-    later = {m: names for m, names in modules.items() if m in {*slow}}
-    lines = lambda words: textwrap.fill(", ".join(words), 120, initial_indent="    ", subsequent_indent="    ")
-    imports = [f"from .{m} import (\n{lines(names)}\n)" for m, names in modules.items() if names and m not in later]
-    everything = lines(repr(name) for names in modules.values() for name in names)
+    "An `__init__.py` that re-exports the public names of each module of a part; those of `slow` ones when asked"
+    wrap = lambda words, margin: textwrap.fill(", ".join(words), 120, initial_indent=margin, subsequent_indent=margin)
+    imports = {m: f"from .{m} import (\n{wrap(names, '    ')}\n)" for m, names in modules.items() if names}
+    later = [m for m in modules if m in {*slow}]
+    now = [text for m, text in imports.items() if m not in later]
     head = [f'"""{name}"""', "", f"{MARK}Written by tools/book.py.", ""]
-    if later:
-        rows = [f"{' ' * 8}{m!r}: {' '.join(names)!r}," for m, names in later.items()]
-        head += ["from importlib import import_module", "from typing import TYPE_CHECKING, Any", ""]
-        known = [f"from .{m} import (\n{lines(names)}\n)" for m, names in later.items() if names]
-        imports += ["", "if TYPE_CHECKING:", textwrap.indent("\n".join(known), "    "), LATER % "\n".join(rows)]
-    return "\n".join([*head, *imports, "", f"__all__ = [\n{everything}\n]", ""])
+    if not later:
+        everything = wrap([repr(name) for names in modules.values() for name in names], "    ")
+        return "\n".join([*head, *now, "", f"__all__ = [\n{everything}\n]", ""])
+    known = textwrap.indent("\n".join(imports[m] for m in later if m in imports), "    ")
+    rows = "\n".join(f"    {m!r}: [\n{wrap(map(repr, names), ' ' * 8)}\n    ]," for m, names in modules.items())
+    head += ["from typing import TYPE_CHECKING", "", "import lazy_loader", ""]
+    attach = f"__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, {sorted(later)}, {{\n{rows}\n}})"
+    return "\n".join([*head, *now, "", "if TYPE_CHECKING:", known, "", attach, ""])
 
 
 def write_inits(root: Path, modules: dict[str, Path]) -> None:

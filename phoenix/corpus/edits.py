@@ -146,6 +146,13 @@ def is_elif(code: Index, node: Any) -> bool:
 
 def lines_of(code: Index, node: Any) -> tuple[int, int] | None:
     "The span of the whole lines of a statement, from margin to newline; None if it shares them, or is an `elif`"
+    known = code.__dict__.setdefault("_lines", {})
+    if node not in known:
+        known[node] = _lines_of(code, node)
+    return known[node]
+
+
+def _lines_of(code: Index, node: Any) -> tuple[int, int] | None:
     start = code.starts[first_line(node) - 1]
     end = code.starts[node.end_lineno] if node.end_lineno < len(code.starts) else len(code.source)
     before = code.source[start : code.offset(node.lineno, node.col_offset)]

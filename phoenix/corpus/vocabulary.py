@@ -37,9 +37,9 @@ OPERATOR_TEXTS = (
 
 # %% ../../nbs/corpus/15_vocabulary.ipynb #b6a70a88
 def _pattern() -> str:
-    "One raw token with the white space before it"
-    body = lambda q: rf"[^{q}\\]*+(?:(?:\\.|{q}(?!{q}{q}))[^{q}\\]*+)*+{q}{q}{q}"
-    line = lambda q: rf"[^{q}\\\r\n]*+(?:\\(?:\r\n|.)[^{q}\\\r\n]*+)*+{q}?"
+    "One raw token with the white space before it; no group is possessive, which Python before 3.11.5 matches wrongly"
+    body = lambda q: rf"[^{q}\\]*+(?:(?:\\.|{q}(?!{q}{q}))[^{q}\\]*+)*{q}{q}{q}"
+    line = lambda q: rf"[^{q}\\\r\n]*+(?:\\(?:\r\n|.)[^{q}\\\r\n]*+)*{q}?"
     strings = "|".join(f"{q * 3}{body(q)}|{q * 3}|{q}{line(q)}" for q in "'\"")
     string = rf"(?:[bB][rR]?|[rR][bBfF]?|[fF][rR]?|[uU])?(?:{strings})"
     number = r"0[xXoObB][\da-fA-F_]+|(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9][0-9_]*)?[jJ]?"

@@ -8,9 +8,9 @@ __all__ = ['ATTENTION', 'STRIDE', 'AutoencoderConfig', 'Encoder', 'AttentionEnco
 
 # %% ../../nbs/imaging/30_autoencoder.ipynb #083695a4
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..arguments import expect_choice, expect_input, expect_int
 from .residual import PreActResidualBlock, ResidualBlockWithCBAM, ScaledResidualBlock
-from ..weights import Pretrained, config_from_dict
+from ..weights import ModelConfig, Pretrained
 
 # %% ../../nbs/imaging/30_autoencoder.ipynb #cf852e2a
 ATTENTION = ("none", "cbam", "channel", "spatial", "scale")
@@ -26,7 +26,7 @@ STRIDE = 16  # pixels of the picture per place of the latent, along a side
 
 
 @dataclass(frozen=True)
-class AutoencoderConfig:
+class AutoencoderConfig(ModelConfig):
     "Sizes of an autoencoder; `ValueError` for those that make no sense"
 
     in_channels: int = 1  # of the picture, C
@@ -40,15 +40,6 @@ class AutoencoderConfig:
         for name in ("in_channels", "base_channels", "latent_channels", "reduction"):
             expect_int(name, getattr(self, name))
         expect_choice("attention", self.attention, ATTENTION)
-
-    def to_dict(self) -> dict[str, Any]:
-        "Plain values, as config.json holds them"
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        "The configuration of such values; `ValueError` names unknown ones"
-        return config_from_dict(cls, values)
 
     def block(self, in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
         "A residual block of this variant"

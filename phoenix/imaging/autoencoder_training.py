@@ -6,9 +6,11 @@
 __all__ = ['picture_loss', 'judge', 'middle', 'AutoencoderRun', 'train_autoencoder', 'paired_difference']
 
 # %% ../../nbs/imaging/38_training.ipynb #b6741c6f
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,8 +18,10 @@ from torch import Tensor, nn
 
 from .autoencoder import Autoencoder, AutoencoderConfig
 from .pictures import CropConfig, Crops, psnr, ssim
+from .rate import CodecConfig, PictureCodec, codec_loss
 from ..training.optim import OptimConfig
 from ..training.trainer import TrainConfig, Trainer
+from ..weights import Pretrained
 
 # %% ../../nbs/imaging/38_training.ipynb #9dfa60b7
 def picture_loss(
@@ -31,16 +35,18 @@ def picture_loss(
 
 @torch.no_grad()
 def judge(
-    model: Autoencoder,  # in eval or not
+    model: nn.Module,  # an `Autoencoder` or a `PictureCodec`, in eval or not
     pictures: Sequence[Tensor],  # (C, H, W) uint8, not seen in training
     size: int = 256,  # the middle of each is judged, this many pixels wide
-) -> dict[str, list[float]]:  # "psnr" and "ssim" of each picture
+) -> dict[str, list[float]]:  # "psnr" and "ssim" of each picture; of a codec also "bpp", bits per pixel
     "PSNR and SSIM on the middle crop of each picture"
     device, was, found = next(model.parameters()).device, model.training, {"psnr": [], "ssim": []}
     model.eval()
     for picture in pictures:
         x = middle(picture, size)[None].to(device) / 255
-        x_hat = model(x)[0]
+        x_hat, bits = model(x)
+        if isinstance(model, PictureCodec):
+            found.setdefault("bpp", []).append(bits.item() / size**2)
         found["psnr"] += psnr(x, x_hat).tolist()
         found["ssim"] += ssim(x, x_hat).tolist()
     model.train(was)
@@ -75,8 +81,21 @@ class AutoencoderRun:
             optim=OptimConfig(lr=1e-3, schedule="warmup_cosine", warmup=500),
         )
     )
+    rate_weight: float | None = None  # λ of eq. I36.4, for a `PictureCodec`; None: the error alone, an `Autoencoder`
+    context: bool = True  # of a codec's prior
     compile: bool = False  # with torch.compile; pays on a GPU for more than a thousand steps
     seed: int = 0  # of weights and crops
+
+    def __post_init__(self):
+        if self.rate_weight is not None and not 0 < self.rate_weight < math.inf:
+            raise ValueError(f"rate_weight: expected a positive number or None, got {self.rate_weight}")
+
+    def build(self) -> Pretrained:
+        "The model, with weights of the seed"
+        torch.manual_seed(self.seed)
+        if self.rate_weight is None:
+            return Autoencoder(self.model)
+        return PictureCodec(CodecConfig(self.model, self.context))
 
 
 def train_autoencoder(
@@ -84,19 +103,20 @@ def train_autoencoder(
     pictures: Sequence[Tensor],  # (C, H, W) uint8, to learn from
     unseen: Sequence[Tensor] = (),  # (C, H, W) uint8, to be judged on at the end
     size: int = 256,  # of the crop in the middle of each that is judged
-) -> tuple[Autoencoder, dict[str, Any]]:  # with the averaged weights; figures
+) -> tuple[Any, dict[str, Any]]:  # `Autoencoder` or `PictureCodec` with the averaged weights; figures
     "Train a variant and judge it; the same run gives the same model, up to the arithmetic of the machine"
-    torch.manual_seed(run.seed)
-    model, train = Autoencoder(run.model), replace(run.train, seed=run.seed)
+    model, train = run.build(), replace(run.train, seed=run.seed)
     where = "cuda" if torch.cuda.is_available() and train.device == "auto" else "cpu"
     crops = Crops(pictures, replace(run.crops, seed=run.seed), where)
     inner: Any = model.to(torch.device(where))
-    inner = inner.to(memory_format=torch.channels_last)
+    if where == "cuda":  # on a CPU torch 2.13 crashes in the backward pass of some small sizes
+        inner = inner.to(memory_format=torch.channels_last)
     call: Any = torch.compile(inner) if run.compile else inner
     if where == "cuda":
         torch.cuda.reset_peak_memory_stats()
     began = time.monotonic()
-    trainer = Trainer(inner, lambda _, x: picture_loss(call, x), crops, train)
+    loss = picture_loss if run.rate_weight is None else partial(codec_loss, rate_weight=run.rate_weight)
+    trainer = Trainer(inner, lambda _, x: loss(call, x), crops, train)
     log = trainer.fit()
     took = time.monotonic() - began
     with trainer.ema.applied(inner) if trainer.ema else torch.no_grad():

@@ -9,8 +9,8 @@ __all__ = ['Cells', 'expect_mask', 'flatten_grid', 'pack_grid', 'unpack_grid', '
 # %% ../../nbs/refine/30_model.ipynb #58cc6fdb
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ from ..blocks.linear_loss import linear_argmax
 from ..blocks.position import RotaryEmbedding
 from .halting import IterationController
 from .recursion import Blocks, DeepRecursion, OneShot, RecursiveBlock
-from ..weights import Pretrained, config_from_dict
+from ..weights import ModelConfig, Pretrained
 
 # %% ../../nbs/refine/30_model.ipynb #fc51fa5f
 class Cells(NamedTuple):
@@ -85,7 +85,7 @@ def unpack_grid(values: Tensor, mask: Tensor) -> Tensor:
 
 # %% ../../nbs/refine/30_model.ipynb #c8e3d0ae
 @dataclass(frozen=True)
-class TRMConfig:
+class TRMConfig(ModelConfig):
     "Sizes of a Tiny Recursive Model; `ValueError` for what does not fit together"
 
     vocab_size: int = 32768  # V
@@ -119,15 +119,6 @@ class TRMConfig:
         expect_choice("position", self.position, ("rope", "learned", "both"))
         expect_choice("norm", self.norm, ("post", "pre"))
         IterationController(self.q_threshold, self.max_iterations)
-
-    def to_dict(self) -> dict[str, Any]:
-        "Plain values, as config.json holds them"
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        "The configuration of such values; `ValueError` names unknown ones"
-        return config_from_dict(cls, values)
 
 # %% ../../nbs/refine/30_model.ipynb #e15aa3f7
 def _build_net(c: TRMConfig) -> Blocks:

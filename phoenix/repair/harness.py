@@ -7,15 +7,18 @@ __all__ = ['CaseResult', 'Baseline', 'Verdict', 'Confirmation', 'Harness']
 
 # %% ../../nbs/repair/10_harness.ipynb #4d32bd09
 import ast
+import math
 import os
 import queue
 import re
 import signal
+import socket
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice, tee
 from typing import Any, NamedTuple, Self
@@ -79,6 +82,7 @@ class Verdict(NamedTuple):
     total: int  # all cases
     outcomes: tuple[bool | None, ...]  # None: not run, because an earlier one failed
     hung: bool = False  # whether a case used up its time
+    sign: str = ""  # how far the first case came, in direct mode: `=7`, `KeyError:12`, `t`; empty if it passed
 
     @property
     def passes(self) -> bool:
@@ -134,6 +138,7 @@ class Chunk:
     def __init__(self, versions: list[list], plan: dict[str, Any]):
         self.versions, self.plan = versions, plan
         self.letters: list[str | None] = [None] * len(versions)
+        self.signs = [""] * len(versions)  # how far the first case came
         self.alone: list[int] = []  # those that passed, and have to pass again in a fresh process
         self.sure: set[int] = set()  # those that did
         self.done = threading.Event()
@@ -144,8 +149,9 @@ class Chunk:
         "Which versions are to be run next; one that is to be run alone comes alone"
         return self.alone[:1] or [i for i, letters in enumerate(self.letters) if letters is None]
 
-    def note(self, i: int, letters: str, check: bool) -> bool:
+    def note(self, i: int, reply: str, check: bool) -> bool:
         "The letters of a version; with `check`, if it passes it has to do so again: whether one has to"
+        letters, _, self.signs[i] = reply.partition("|")
         if i in self.alone:
             self.alone.remove(i)
             self.sure.add(i)
@@ -169,6 +175,13 @@ class Conversation:
         self.worker: Worker
 
     def __call__(self, channel: Channel) -> None:
+        self.batches.open.add(channel)
+        try:
+            self._talk(channel)
+        finally:
+            self.batches.open.discard(channel)
+
+    def _talk(self, channel: Channel) -> None:
         channel.send(self.batches.setup)
         expect_cases(channel)
         self.begun = True
@@ -217,6 +230,7 @@ class Batches:
         self.box, self.setup, self.limits = box, setup, limits
         self.jobs: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
         self.threads = [threading.Thread(target=self._work, daemon=True) for _ in range(box.workers)]
+        self.open: set[Channel] = set()  # to processes that run
         self.stopped, self.passes = False, 0
 
     def __enter__(self) -> Self:
@@ -228,6 +242,9 @@ class Batches:
         self.stopped = True
         for _thread in self.threads:
             self.jobs.put(None)
+        for channel in list(self.open):  # whatever runs is not waited for
+            with suppress(OSError):
+                channel.socket.shutdown(socket.SHUT_RDWR)
         for thread in self.threads:
             thread.join(10)
 
@@ -429,11 +446,12 @@ def plan_of(base: Baseline) -> dict[str, Any]:
         kinds.setdefault((base.cases[i].error, base.cases[i].line, base.cases[i].lines), i)
     first = list(kinds.values())[:3]
     rest = sorted(set(range(len(base.cases))) - set(first), key=lambda i: (i not in failing, base.cases[i].seconds))
-    slowest = max((case.seconds for case in base.cases if case.outcome != Outcome.TIMEOUT), default=0.0)
-    least = 0.05 if any(case.outcome == Outcome.TIMEOUT for case in base.cases) else 0.02
-    known = not base.message
+    ended = [case.seconds for case in base.failing if case.outcome != Outcome.TIMEOUT]
+    slowest = max((case.seconds for case in base.passing), default=min(0.1, max(ended, default=0.0)))
+    least = 0.01 if base.passing else 0.03
+    seconds, known = max(least, min(10 * slowest, 2 * slowest + 0.2)), not base.message
     return {"order": first + rest if known else [], "first": len(first), "failing": failing,
-            "patience": max(1, len(first)), "seconds": max(least, 10 * slowest), "all": False}  # fmt: skip
+            "patience": max(1, len(first)), "seconds": seconds, "all": False}  # fmt: skip
 
 # %% ../../nbs/repair/10_harness.ipynb #178b5d0f
 class Harness:
@@ -521,48 +539,57 @@ class Harness:
     def _setup(self, seconds: float, tell: bool = False) -> dict[str, Any]:
         return setup_of(self.task, seconds, tell) | {"skip": self._skip}
 
-    def run(self, texts: Iterable[str], stop_at_first_failure: bool = True) -> Iterator[Verdict]:
-        "A verdict for each text, in order; texts are taken as they are needed"
+    def run(
+        self,
+        texts: Iterable[str],
+        stop_at_first_failure: bool = True,
+        until: float | None = None,  # as `time.monotonic` counts: what runs then is ended, and no more texts are taken
+    ) -> Iterator[Verdict]:
+        "A verdict for each text, in order; texts are taken as they are needed; those without a verdict by `until` lack"
         base = self.baseline()
         if self.mode == "none":
             raise ValueError(f"run: expected a task that can be run; {base.message}")
+        until = math.inf if until is None else until
         if self.mode == "pytest":
-            yield from self._run_by_pytest(texts, stop_at_first_failure)
+            yield from self._run_by_pytest(texts, stop_at_first_failure, until)
         else:
-            yield from self._run_direct(iter(texts), self._plan | {"all": not stop_at_first_failure})
+            yield from self._run_direct(iter(texts), self._plan | {"all": not stop_at_first_failure}, until)
 
-    def _run_direct(self, texts: Iterator[str], plan: dict[str, Any]) -> Iterator[Verdict]:
+    def _run_direct(self, texts: Iterator[str], plan: dict[str, Any], until: float) -> Iterator[Verdict]:
         seconds, size, waiting = plan["seconds"], 4, deque()
         limits = replace(self.box.limits, cpu_seconds=5 + 10 * seconds, wall_seconds=5 + 40 * seconds)
-        with Batches(self.box, self._setup(max(seconds, 0.1)), limits) as batches:
+        with Batches(self.box, self._setup(max(seconds, 0.1), True), limits) as batches:
             while True:
-                while len(waiting) < 2 * self.workers and (some := [*islice(texts, size)]):
+                while len(waiting) < 2 * self.workers and (some := [*islice(_timely(texts, until), size)]):
                     waiting.append((some, Chunk([as_version(self.task.source, text) for text in some], plan)))
                     batches.jobs.put(waiting[-1][1])
                 if not waiting:
                     return
                 some, chunk = waiting.popleft()
-                chunk.done.wait()
+                done = chunk.done.wait(None if until == math.inf else max(0.0, until - time.monotonic()))
                 if chunk.error:
                     raise chunk.error
                 size = max(1, min(64, int(0.025 * len(some) / max(chunk.seconds, 1e-4))))
-                self.executions += len(some)
-                for text, letters in zip(some, chunk.letters, strict=True):
-                    yield self._verdict(text, letters or "0")
+                told = [row for row in zip(some, chunk.letters, chunk.signs, strict=True) if row[1] or done]
+                self.executions += len(told)
+                for text, letters, sign in told:
+                    yield self._verdict(text, letters or "0", sign)
 
-    def _verdict(self, text: str, letters: str) -> Verdict:
+    def _verdict(self, text: str, letters: str, sign: str) -> Verdict:
         total = max(len(self._names), len(letters), 1) if len(letters) < 2 else len(letters)
         outcomes = [{"1": True, "-": None}.get(letter, False) for letter in letters]
         outcomes += [False] * (total - len(outcomes))
-        return Verdict(text, letters.count("1"), total, tuple(outcomes), "t" in letters)
+        return Verdict(text, letters.count("1"), total, tuple(outcomes), "t" in letters, sign)
 
     def _report(
-        self, text: str, trace: bool = False, together: str = "if needed", more: Sequence[str] = ()
-    ) -> TestReport:
+        self, text: str, trace: bool = False, together: str = "if needed", more: Sequence[str] = (),
+        until: float = math.inf,
+    ) -> TestReport:  # fmt: skip
         "The tests under pytest, by the sandbox's trusted runner"
         files = {**self.task.files, self.task.path: text}
         arguments, most = [*more, *self.task.test_files], max(2.0, 20 * self._plan.get("seconds", 0.0))
-        limits = replace(self.box.limits, cpu_seconds=most, wall_seconds=2 * most)
+        left = max(0.2, until - time.monotonic())
+        limits = replace(self.box.limits, cpu_seconds=min(most, left), wall_seconds=min(2 * most, left))
         return run_tests(self.box, files, dict(self.task.tests), together, trace, limits, arguments=arguments)
 
     def _by_pytest(self, text: str | None) -> Baseline:
@@ -576,11 +603,13 @@ class Harness:
         cases = cases or tuple(CaseResult(n, Outcome.ERROR, "", report.message) for n in self._names)
         return Baseline(cases, "pytest", time.perf_counter() - started, report.message)
 
-    def _run_by_pytest(self, texts: Iterable[str], stop: bool) -> Iterator[Verdict]:
+    def _run_by_pytest(self, texts: Iterable[str], stop: bool, until: float) -> Iterator[Verdict]:
         "In one process with the candidate: twice as fast, and to be confirmed anyway"
-        report = lambda text: self._report(text, together="always", more=["-x"] if stop else [])
-        texts, again = tee(texts)
+        report = lambda text: self._report(text, together="always", more=["-x"] if stop else [], until=until)
+        texts, again = tee(_timely(iter(texts), until))
         for text, told in zip(again, self.box.map(report, texts), strict=True):
+            if time.monotonic() > until:
+                return
             outcomes = {t.name: t.outcome == Outcome.PASSED for t in told.tests if t.message not in ("not run", _UNRUN)}
             names = list(outcomes) or self._names if self.baseline().message else self._names
             found = tuple(outcomes.get(name, None if outcomes else False) for name in names)
@@ -644,6 +673,12 @@ class Harness:
 
 # %% ../../nbs/repair/10_harness.ipynb #0daed19c
 _UNRUN = "the test was not run"
+
+
+def _timely(texts: Iterator[str], until: float) -> Iterator[str]:
+    "The texts, until it is too late"
+    while time.monotonic() < until and (text := next(texts, None)) is not None:
+        yield text
 
 
 def skipped(test: TestResult) -> bool:

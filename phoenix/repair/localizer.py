@@ -13,9 +13,9 @@ __all__ = ['TYPE_CODES', 'PREFIX', 'CONTEXT', 'EXAMINED', 'NAMED', 'BEGINS', 'FA
 import ast
 import re
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from ..corpus.taxonomy import BUG_TYPES
 from ..corpus.vocabulary import SEPARATOR, VOCABULARY_SIZE
 from ..refine.recursion import RecursiveBlock
 from ..ssm.mamba_block import MambaBlock
-from ..weights import Pretrained, config_from_dict
+from ..weights import ModelConfig, Pretrained
 
 # %% ../../nbs/repair/17_localizer.ipynb #8476801b
 TYPE_CODES = (*sorted(BUG_TYPES), "none")  # what the localiser tells apart
@@ -150,7 +150,7 @@ MIXERS = ("mamba", "attention")
 
 
 @dataclass(frozen=True)
-class LocalizerConfig:
+class LocalizerConfig(ModelConfig):
     "Sizes of a localiser; `ValueError` for what does not fit"
 
     vocab_size: int = VOCABULARY_SIZE  # V
@@ -167,15 +167,6 @@ class LocalizerConfig:
         for name in ("vocab_size", "d_model", "d_embed", "n_layers", "d_state", "n_heads", "n_types", "chunk"):
             expect_int(name, getattr(self, name))
         expect_choice("mixer", self.mixer, MIXERS)
-
-    def to_dict(self) -> dict[str, Any]:
-        "Plain values, as config.json holds them"
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        "The configuration of such values; `ValueError` names unknown ones"
-        return config_from_dict(cls, values)
 
 # %% ../../nbs/repair/17_localizer.ipynb #3ccc71c2
 def work_per_token(config: LocalizerConfig, length: int = 512) -> float:

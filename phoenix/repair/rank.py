@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Ranker', 'LATE', 'PRIORS', 'prior_rate', 'View', 'Candidate', 'repair_operators', 'blanked', 'edits_of', 'edit_class',
-           'smoothed_rates', 'edit_counts', 'measure_priors', 'prior_table', 'read_priors', 'tiers_of', 'prior_ranker',
-           'candidate_of']
+           'smoothed_rates', 'edit_counts', 'measure_priors', 'prior_table', 'read_priors', 'called_for', 'tiers_of',
+           'unfilled', 'prior_ranker', 'candidate_of']
 
 # %% ../../nbs/repair/20_rank.ipynb #8fec323d
 import ast
@@ -17,8 +17,9 @@ from functools import lru_cache
 from math import log
 from typing import Any, NamedTuple
 
-from ..corpus.code import FUNCTIONS, Code
-from ..corpus.edits import OPERATORS, Edit, Operator, apply_edits, selected
+from ..corpus.code import BUILTINS, FUNCTIONS, Code
+from ..corpus.edits import OPERATORS, Edit, Operator, Splice, apply_edits, selected
+from .spectrum import code_of
 from .templates import TEMPLATES
 from .value_templates import compare_more, compose
 from ..synthesis.failures import Failure
@@ -65,7 +66,7 @@ def blanked(
     "The source with the bodies of functions blanked that have none of `lines`"
     if source.count("\n") < least:
         return source
-    code, wanted, text = Code(source), set(lines), list(source)
+    code, wanted, text = code_of(source), set(lines), list(source)
     for node in code.nodes(*FUNCTIONS):
         inside = wanted & {*range(node.lineno, node.end_lineno + 1)}
         start, end = code.spans[node.body[0]][0], code.spans[node.body[-1]][1]
@@ -80,20 +81,35 @@ LATE = (compose.__name__, compare_more.__name__)  # many, and seldom right: list
 def edits_of(
     code: Code,  # may be blanked
     operators: Iterable[Operator],
-    seen: set[int] | None = None,  # hashes of texts that are left out; grows
+    seen: set[int] | None = None,  # hashes of splices that are left out; grows
     lines: set[int] | None = None,  # only edits that begin on one of these
 ) -> Iterator[Edit]:
-    "The edits that give texts not seen before, operator by operator"
-    seen = {hash(code.source)} if seen is None else seen
-    source = code.source
+    "The edits that change the text otherwise than those before, operator by operator, lazily"
+    seen, source = set() if seen is None else seen, code.source
+    seen.add(hash(_NOTHING))
     for op in operators:
         for site, splices in op.sites(code):
             if splices and (lines is None or code.line(splices[0][0]) in lines) and _fits(code, splices):
-                edit = Edit(op.name, splices, site)
-                text = apply_edits(source, edit)
-                if (key := hash(text)) not in seen:
+                if (key := hash(_change(source, splices))) not in seen:
                     seen.add(key)
-                    yield edit
+                    yield Edit(op.name, splices, site)
+
+
+_NOTHING = 0, 0, ""
+
+
+def _change(source: str, splices: Any) -> tuple:
+    "What an edit changes; a splice without what stays at its beginning and its end"
+    start, end, text = splices[0]
+    if len(splices) > 1 or start == end or not text:
+        return splices if text or start < end else _NOTHING
+    i, n = 0, min(end - start, len(text))
+    while i < n and source[start + i] == text[i]:
+        i += 1
+    j = 0
+    while j < n - i and source[end - 1 - j] == text[-1 - j]:
+        j += 1
+    return (Splice(start + i, end - j, text[i : len(text) - j]),) if i + j < max(end - start, len(text)) else _NOTHING
 
 
 def _fits(code: Code, splices: Any) -> bool:  # a quote or a brace would end the f-string around it
@@ -192,9 +208,12 @@ def edit_counts(
     for edit in edits_of(code, operators, lines=near):
         listed[name := edit_class(before, edit)] += 1
         text = apply_edits(before, edit)
-        if _tight(text) == tight and _dump(text) == target:
+        if abs(len(text) - len(after)) < _LOOSE and _tight(text) == tight and _dump(text) == target:
             right.append(name)
     return (listed, Counter({name: 1 / len(right) for name in right})) if right else None
+
+
+_LOOSE = 40  # characters of blanks, parentheses and comments by which a fix may be written otherwise
 
 
 def _tight(text: str) -> str:
@@ -247,54 +266,64 @@ def prior_table(hits: Mapping[str, float], edits: Mapping[str, float], least: fl
 
 # %% ../../nbs/repair/20_rank.ipynb #3811eb86
 PRIORS = """
-0.5 1646 add_clause|>and n
-0.5 1540 add_clause|>and n == 0
+1 1474 add_attribute|>. n
+0.5 2114 add_clause|>and n
+0.5 1984 add_clause|>and n == 0
+1 1072 add_clause|>n is None and
+1 1991 add_clause|>or n == 0
 0.5 0 add_global|>nonlocal n ;
 1 1 add_import|>from n import n ;
 1.5 2 add_import|>import n ;
-1 1943 add_method|>. copy ()
-5.5 2013 add_parentheses|>()
-4.5 74 add_return|>return
-1 111 add_self|>self .
-1 2012 add_slice|>[: :- 1 ]
-1 853 assign_expression|>n = n . n ;
-1 842 assign_result|>n =
-6 361 assign_to_augmented|=>+=
-0.5 128 bind_name|>n = 0 ;
-2.5 128 bind_name|>n = [] ;
-2 15 bits_to_boolean|&>and
+2 2494 add_method|>. copy ()
+5.5 2566 add_parentheses|>()
+4.5 84 add_return|>return
+1 189 add_self|>self .
+2 2592 add_slice|>[: :- 1 ]
+1 1338 assign_expression|>n = n . n ;
+1 1045 assign_result|>n =
+6 464 assign_to_augmented|=>+=
+0.5 192 bind_name|>n = 0 ;
+2.5 192 bind_name|>n = [] ;
+2 17 bits_to_boolean|&>and
 1 8 bits_to_boolean||>or
-1 38 boolean_to_bits|and>&
-0.5 12 change_bool|True>False
+1 44 boolean_to_bits|and>&
+1 7 catch_more|n . n>n
+1.5 20 change_bool|True>False
 0.25 1 change_default|s>s
-1 29 change_number|- 1>0
-3 98 change_number|0>- 1
-4.5 150 change_number|0>1
-7 272 change_number|1>0
-4 298 change_number|1>2
-0.5 202 change_number|1>9
-1 18 change_number|2>- 1
-4 70 change_number|2>0
-4.8 72 change_number|2>1
-1 156 change_number|2>9
-0.5 130 change_number|9>0
-2 126 change_number|9>1
-16 392 change_number|9>9
-1 326 change_prefix|>n
-2.8 24 change_prefix|n>
-1 43 change_prefix|n>n
-0.5 14 change_return|n>None
+1 38 change_number|- 1>0
+4 132 change_number|0>- 1
+5.5 202 change_number|0>1
+11 360 change_number|1>0
+5 396 change_number|1>2
+0.5 268 change_number|1>9
+1 22 change_number|2>- 1
+4 94 change_number|2>0
+4.8 96 change_number|2>1
+3 204 change_number|2>9
+0.5 184 change_number|9>0
+2 180 change_number|9>1
+1 180 change_number|9>2
+26 578 change_number|9>9
+1 380 change_prefix|>n
+2.8 26 change_prefix|n>
+1 47 change_prefix|n>n
+0.5 15 change_return|n>None
 0.75 10 change_string|,>
-2.5 322 change_string|>
-0.5 10 change_string|>n
+3.5 374 change_string|>
+0.5 14 change_string|>n
 1 5 change_string|for>n
 1 2 change_string|n . n>n . n
-3.5 452 change_string|n>n
+5.5 526 change_string|n>n
+1 1 change_twice|n + 1 ), n>n + 1 ), n
 1 5 change_twice|n + 1 , n [ n>n + 1 , n [ n
-1 8 change_twice|n , n>n , n
+1 33 change_twice|n , n>n , n
 0.5 1 change_twice|n - 1 ][ n>n - 1 ][ n
+1 4 change_twice|n . n ( 1 ) or n . n...>n . n ( 1 ) or n . n...
+0.5 6 change_twice|n <= n>n <= n
 1 3 change_twice|n ] % 9 == 0 and 9 <= n...>n ] % 9 == 0 and 9 <= n...
-1 2 compare_more|% 9 != 0><= n
+2 4 compare_more|% 9 != 0><= n
+1 1 compare_more|9 <=>
+0.5 1 compare_more|<=><
 0.5 1 compare_more|<><=
 0.5 1 compare_more|>=><=
 0.25 15 compare_more|int ( n ) == n>( n == n )
@@ -302,45 +331,56 @@ PRIORS = """
 0.25 0 compare_more|n + 1 > len ( n>( n + 1 < len ( n )
 0.25 3 compare_more|n + len ( n ) < n>( n + len ( n ) > n )
 0.25 6 compare_more|n <= n - n [- 1 ][ 1 ]>( n - n [- 1 ][ 1 ] <=...
-1 24 compare_more|n == 0>( n <= 1 )
+0.5 45 compare_more|n <= n>( n <= n )
+1 36 compare_more|n == 0>( n <= 1 )
 0.25 2 compare_more|n == n (>( n == n
-0.25 36 compare_more|n >= n>( n > n )
+0.5 32 compare_more|n > 0>( n > 0 )
+0.25 66 compare_more|n >= n>( n > n )
 1 1 compare_more|n [ 0 : 9 ] != s>n < 1
 1 3 compare_more|str ( n ) == s>n . n == 0
 0.5 1 compose|+ 2>+ 1
 0.5 1 compose|- 2>- 1
 0.5 6 compose|- n + 1>- n
+1 2 compose|>n
 0.33 4 compose|max ( 1 , n - 1 )>n - 1
+0.5 482 compose|n * n>( n * n )
+1 251 compose|n + 1>n + 2
 1 30 compose|n - 1 - n + n>n - n
 0.25 1 compose|n - 2>( n - 1 )
-1 17 compose|n - n ->n +
-1 296 compose|n - n>( n + n )
-1 2252 compose|n>n + 2
-2 105 discard_result|n =>
-2 10 drop_argument|, 0>
+2 33 compose|n - n ->n +
+1 465 compose|n - n>( n + n )
+0.5 464 compose|n - n>( n - n )
+1.5 176 compose|n ->n -
+1 14972 compose|n>max ( n , n )
+1 2772 compose|n>n + 2
+3 128 discard_result|n =>
+2 12 drop_argument|, 0>
 2.5 4 drop_argument|, 1>
-2 2 drop_argument|, None>
+2 3 drop_argument|, None>
 2 2 drop_argument|, True>
-1 2 drop_argument|, n = n>
+2 3 drop_argument|, n = n>
 1 3 drop_argument|, n =" n s>
-2 50 drop_argument|, n>
-4 25 drop_argument|1 ,>
+2 66 drop_argument|, n>
+5 34 drop_argument|1 ,>
 0.5 0 drop_argument|items ,>
-0.5 71 drop_argument|n ,>
-0.5 22 drop_assignment|n = 0 ;>
+0.5 96 drop_argument|n ,>
+0.5 36 drop_assignment|n = 0 ;>
 0.5 4 drop_assignment|n = max ( n ) ;>
 1 1 drop_assignment|n = n & 9 ;>
 1 1 drop_assignment|n = n ( n ( self . n ))...>
 0.5 6 drop_assignment|n = n ( n ) ;>
+1 2 drop_assignment|n = n . n ;>
 0.5 0 drop_assignment|n = n . split (" \\ n '' ;>
 1 1 drop_assignment|n = self . n . n ;>
 1 1 drop_assignment|self . n = n ( self . n )...>
-4 9 drop_call|n ( n ) ;>
+8 15 drop_call|n ( n ) ;>
+2 2 drop_call|n ( n , n ) ;>
 1 1 drop_call|n ( n , n , n [ n ])...>
 1 1 drop_call|n (" n :" , n ) ;>
 1 1 drop_call|n [ n ]. append ( n ) ;>
+1 1 drop_call|self . n ( n ) ;>
 0.5 0 drop_clause|and n < n>
-1 1 drop_clause|and n <= n>
+1 3 drop_clause|and n <= n>
 0.5 2 drop_clause|and n in n>
 0.5 0 drop_clause|and self . n is None>
 1 1 drop_clause|len ( n ) == 0 and>
@@ -356,66 +396,84 @@ PRIORS = """
 1 1 drop_guard|if n == n : ; continue ;>
 1 1 drop_guard|if n [ 0 ]> 1 : ; return (...>
 1 2 drop_operand|* len ( n )>
-5.5 82 drop_operand|+ 1>
-6 48 drop_operand|- 1>
+7.5 111 drop_operand|+ 1>
+7 68 drop_operand|- 1>
+1 6 drop_operand|/ 9>
+1 11 drop_operand|// 2>
 1 4 drop_operand|1 +>
-0.5 8 drop_operand|2 *>
-7.8 124 drop_parentheses|()>
-3.5 68 drop_self|self .>
-1 126 drop_statement
-12 53 drop_unary|->
-9.8 40 drop_unary|not>
-0.5 29 extend_by_copy|n == 0>( n == 0 and n == 0 )
-2 246 group
-1 124 guard_start|>if n == 0 : ; return 1 ;
-2 144 if_to_while|if>while
-1.5 76 indent_out|>
-1 2096 index_into|n>n [ n ]
+0.5 11 drop_operand|2 *>
+1 46 drop_operand|n *>
+7.8 144 drop_parentheses|()>
+4.5 92 drop_self|self .>
+1 164 drop_statement
+1 1 drop_statement|if len ( n ) > 0 : ; n...>
+12 67 drop_unary|->
+10 44 drop_unary|not>
+0.5 39 extend_by_copy|n == 0>( n == 0 and n == 0 )
+3 332 group
+2 144 guard_start|>if n == 0 : ; return 1 ;
+2 180 if_to_while|if>while
+1.5 86 indent_out|>
+1 2602 index_into|n>n [ n ]
 1 1 initial_value|float (' n ''>0
 0.25 0 initial_value|n ''>''
 1 13 initial_value|s>n
-2 2348 insert_argument|>, n
-1 826 insert_argument|>1 ,
-1.5 362 insert_argument|>n
-1 3290 insert_argument|>n ,
+1 842 insert_argument|>, None
+5 3084 insert_argument|>, n
+2.5 1070 insert_argument|>1 ,
+1.5 400 insert_argument|>n
+1 4286 insert_argument|>n ,
 0.5 3 insert_argument|>values
 1 2 insert_assignment|>n = n . n (' n :/ /' ,...
-1 2064 insert_break|>if n == n : ; continue ;
-1 14717 insert_call|>n . append ( n ) ;
+1 2586 insert_break|>if n == n : ; continue ;
+1 18492 insert_call|>n . append ( n ) ;
 1 2 insert_call|>n . append ( n . lower () ) ;
+1 2 insert_call|>yield n '' ;
 0.25 2 insert_guard|>if not self . items : ; return None ;
-1 156 insert_jump|>break ;
+1 182 insert_jump|>break ;
 2 2 insert_operand|1 + n - n>( 1 + n - n ) - 1
-1 11 insert_operand|9 ** 9>( 9 ** 9 ) + 1
-3 4478 insert_operand|>% n
-13 1208 insert_operand|>+ 1
-4 1208 insert_operand|>- 1
-1 12 insert_operand|n + n>( n + n ) % 9
+0.5 307 insert_operand|2>( 2 // n )
+5 21 insert_operand|9 ** 9>( 9 ** 9 ) + 1
+4 5762 insert_operand|>% n
+20 1539 insert_operand|>+ 1
+6 1539 insert_operand|>- 1
+0.5 1539 insert_operand|>// 2
+1 4986 insert_operand|>n -
+1 13 insert_operand|n + n>( n + n ) % 9
+1 1 insert_operand|n - 9>( n - 9 ) + 1
+1 28 insert_operand|n - n>( n - n ) + 1
 1 51 insert_operand|n -( n - n - n )% n>( n -( n - n - n )% n...
-1 481 insert_operand|n>( n * 9 )
-1 672 insert_operand|n>( n ** 2 )
-1.5 3178 insert_operand|n>( n + n )
-2 672 insert_operand|n>( n - 1 )
-1 672 insert_operand|n>( n - 2 )
-2 7201 move_statement
+1 6 insert_operand|n [ n ] + 1>(( n [ n ] + 1 ) % n...
+1 680 insert_operand|n>( n * 9 )
+1 884 insert_operand|n>( n ** 2 )
+1 884 insert_operand|n>( n + 1 )
+2 4246 insert_operand|n>( n + n )
+2 884 insert_operand|n>( n - 1 )
+2 884 insert_operand|n>( n - 2 )
+4.5 9354 move_statement
 2 2 negate|( n [ n ]> >( n - n ))...>not (( n [ n ]> >( n - n...
-1.5 1208 negate|>-
-1.5 76 negate|>not
+1.5 1539 negate|>-
+1.5 96 negate|>not
 1 2 negate|n . n (" [">( not n . n (" [" )
-0.5 2 negate|not n in n>( n in n )
-2 7044 number_wide|1>9
-1 1578 number_wide|2>9
-5 3046 number_wide|9>9
+1 4 negate|not n in n>( n in n )
+3 9323 number_wide|1>9
+1 2112 number_wide|2>9
+8 4274 number_wide|9>9
 0.25 2 protect|>if not ( self . items ): ; return None...
 1 1 protect|>n . n is None or
+0.5 2 range_shape|>1 ,
+0.5 1 range_shape|int ( n [ n - 1 ])>int ( n [ n - 1 ]) + 1
+1 8 range_shape|len ( n )>1 , len ( n ) + 1
 1.3 27 range_shape|n>n + 1
-4 176 replace_attribute|n>n
-0.5 2 replace_builtin|all>any
-1 46 replace_builtin|int>round
-0.5 20 replace_builtin|max>min
-0.5 18 replace_builtin|min>max
+6 314 replace_attribute|n>n
+0.5 4 replace_builtin|all>any
+1 62 replace_builtin|int>round
+0.5 24 replace_builtin|max>min
+0.5 23 replace_builtin|min>max
 0.5 14 replace_builtin|set>dict
 1 4 replace_condition|True>n in n
+1 1 replace_condition|n . n ==>len ( n ) ==
+1 1 replace_condition|n >= n>int ( n ) >= int ( n )
 1 1 replace_condition|n [ n ]>0
 0.5 2 replace_condition|not ( n != 0 )>n != 0
 0.25 0 replace_condition|not ( n == s )>n == s
@@ -423,232 +481,257 @@ PRIORS = """
 0.25 0 replace_condition|not ( n and n % n == 0 )>n and n % n == 0
 0.25 0 replace_condition|not ( n and n == s )>n and n == s
 0.25 2 replace_condition|not ( n is None )>n is None
+1 3 replace_condition|self . n is None>not self . n
 0.5 0 replace_condition|self .>
 1 1 replace_expression|- n +( n [ 0 ]- n - n...>n [ 0 ]- n - n
+1 1 replace_expression|- n [ 1 ]+ n [ 0 ]>
 0.25 0 replace_expression|-( n * 9 )>n * 9
 0.25 1 replace_expression|-( n + n )>n + n
 0.25 0 replace_expression|-( n - self . n )>n - self . n
 0.25 1 replace_expression|-( n [- 1 ] + n [ 1 :-...>n [- 1 ] + n [ 1 :- 1...
+1 2 replace_expression|0>(( n - 9 )/ / 2 )
+1 2 replace_expression|1>n
+1 106 replace_expression|1>n [ 0 ]
 0.5 1 replace_expression|2 * n ** 2>( n ** 2 )
-1.3 35 replace_expression|>+ 1
+0.5 2 replace_expression|2>( 2 // n )
+1.3 49 replace_expression|>+ 1
+0.5 1 replace_expression|>// 2
+0.5 2 replace_expression|>s +
 0.33 1 replace_expression|max ( 1 , n - 1 )>n - 1
 1 1 replace_expression|max ( n )>n [- 1 ]
 0.5 1 replace_expression|n + (( n - n )* * 2 +(...>( n + (( n - n )* * 2...
 0.5 3 replace_expression|n - n )* * 2 +( n - n...>( n - n )* * 2 +( n -...
 0.5 1 replace_expression|n [ n * 2 + 1 ]> n [...>( n [ n * 2 ]> n [ n...
-0.5 166 replace_expression|n>( n + n )
+1 207 replace_expression|n>( n + n )
+1 6 replace_expression|n>( n // 2 + n )
 2 3 replace_expression|n>9
+1 318 replace_expression|n>len ( n )
 1 4 replace_expression|n>min ( len ( n ), n )
-1 1148 replace_expression|n>n [ n ]
+2 1494 replace_expression|n>n [ n ]
 0.25 0 replace_expression|not (( n << 9 ) | ( n <<...>( n << 9 ) | ( n << 9...
+1 1 replace_expression|tuple ( n )>n [ 0 ]
 1 4 replace_method|add>append
-1.5 244 replace_method|n>n
-0.5 31 replace_method|n>split
-1.5 18 replace_method|n>strip
-0.5 8 replace_method|pop>get
-1 40 replace_method|pop>n
+1 128 replace_method|append>n
+1.5 310 replace_method|n>n
+0.5 37 replace_method|n>split
+1.5 20 replace_method|n>strip
+0.5 9 replace_method|pop>get
+1 45 replace_method|pop>n
 1 3 replace_method|sort>reverse
-1 24 replace_method|split>join
-43 8874 replace_name|n>n
-0.5 76 replace_name|n>self
+1 30 replace_method|split>join
+56 11765 replace_name|n>n
+0.5 132 replace_name|n>self
 0.5 28 replace_name|n>values
+1 8 replace_name|round>n
+1 218 replace_name|self>n
 1 19 replace_name|values>n
-0.5 2 replace_target|>n
-8.5 2756 replace_target|n>n
+0.5 6 replace_target|>n
+8.5 3612 replace_target|n>n
+1 1 soften_lookup|[' n ''>. get (' n ''
 0.5 2 sort_to_sorted|n . sort (>sorted ( n
 0.5 6 sorted_to_sort|sorted ( n>n . sort (
 0.5 0 spell|n>append
 1 2 spell|n>len
-1 36 spell|n>n
-0.5 0 spell|n>range
-3 578 star_argument|>*
-1 184 string_argument|>+ s
+1 48 spell|n>n
+0.5 2 spell|n>range
+4 738 star_argument|>*
+1 266 string_argument|>+ s
+0.5 258 string_argument|>s +
 0.5 6 string_argument|n s>s
-5.5 202 swap_arguments
-0.5 64 swap_arithmetic|*>/
-1 176 swap_arithmetic|+>*
-2.5 156 swap_arithmetic|+>-
-0.5 118 swap_arithmetic|->+
-0.5 28 swap_arithmetic|//>%
-0.5 22 swap_arithmetic|/>*
-4.5 22 swap_arithmetic|/>//
-1 760 swap_atom|1>n
-1 212 swap_atom|2>n
-1 280 swap_atom|9>n
-1 41 swap_augmented|+=>-=
+5.5 267 swap_arguments
+0.5 90 swap_arithmetic|*>/
+2 236 swap_arithmetic|+>*
+3.5 213 swap_arithmetic|+>-
+0.5 173 swap_arithmetic|->+
+0.5 40 swap_arithmetic|//>%
+0.5 28 swap_arithmetic|/>*
+5.5 28 swap_arithmetic|/>//
+1 1161 swap_atom|1>n
+1 318 swap_atom|2>n
+2 494 swap_atom|9>n
+2 53 swap_augmented|+=>-=
 0.5 0 swap_augmented|// =>+=
 1 8 swap_bits||>&
 0.5 8 swap_bits||><<
-1 8 swap_boolean
-1 38 swap_boolean|and>or
-1.5 18 swap_compare|!=>==
-2 29 swap_compare|<=><
-8.5 42 swap_compare|<><=
-0.75 42 swap_compare|<>>
-3 100 swap_compare|==>!=
-1 100 swap_compare|==>>=
-1 18 swap_compare|>=><
-1 18 swap_compare|>=><=
-2.2 18 swap_compare|>=>>
-1 43 swap_compare|>>!=
-2.8 43 swap_compare|>><
-1 43 swap_compare|>>==
-7.5 43 swap_compare|>>>=
+1 11 swap_boolean
+1 44 swap_boolean|and>or
+2.5 25 swap_compare|!=>==
+2.5 40 swap_compare|<=><
+1 40 swap_compare|<=>>
+10 52 swap_compare|<><=
+0.75 52 swap_compare|<>>
+4 119 swap_compare|==>!=
+2 119 swap_compare|==>>=
+2 26 swap_compare|>=><
+1 26 swap_compare|>=><=
+6.2 26 swap_compare|>=>>
+3 59 swap_compare|>>!=
+3.8 59 swap_compare|>><
+1 59 swap_compare|>>==
+14 59 swap_compare|>>>=
 1 1 swap_container|( 0 , * n , 0 )>[ 0 , * n , 0 ]
 0.5 2 swap_container|set ()>{}
 1 1 swap_container|{ list , tuple }>( list , tuple )
 1 1 swap_container|{[ ], [] , False }>([ ], [] , False )
-1.5 120 swap_elements
-3.5 237 swap_exception|n>n
+1.5 141 swap_elements
+3.5 265 swap_exception|n>n
 1.5 12 swap_jump|break>continue
-0.5 20 swap_membership|>not
-11 820 swap_operands
-2 1492 swap_places
-10 632 swap_statements
+0.5 24 swap_membership|>not
+12 1094 swap_operands
+2.5 2004 swap_places
+10 806 swap_statements
+1 133 ungroup
 1 1 unwrap_call|float ( n )>n
 0.5 0 unwrap_call|float ( n s )>n s
-0.75 7 unwrap_call|int ( n )>n
+0.75 8 unwrap_call|int ( n )>n
 0.5 0 unwrap_call|int ( n . items ()>n . items (
-0.5 4 unwrap_call|list ( n )>n
+0.5 5 unwrap_call|list ( n )>n
 0.5 0 unwrap_call|list ([ ])>[]
+1 3 unwrap_call|max ( 0 ,>(
 0.33 2 unwrap_call|max ( 1 ,>(
+1 45 unwrap_call|n ( n )>n
 1 7 unwrap_call|set ( n )>n
 1 1 unwrap_call|set ( self . n )>self . n
 0.5 0 unwrap_call|set>
 1 1 unwrap_call|sorted ([ * n ( int , n () ....>[* n ( int , n () . split ()...
 1 10 unwrap_call|str ( n )>n
-1 4 unwrap_call|str>
-2.5 2 unwrap_call|tuple ( n )>n
-0.5 17 while_to_if|while>if
+1 8 unwrap_call|str>
+2.5 4 unwrap_call|tuple ( n )>n
+0.5 21 while_to_if|while>if
 1 6 wrap_bound|max ( 1 , ( n - n + n...>min ( max ( 1 , ( n - n...
-1 18 wrap_call|n ( n>set ( n ( n )
+1 22 wrap_call|n ( n>set ( n ( n )
+1 22 wrap_call|n ( n>sorted ( n ( n )
 1 1 wrap_call|n )+ n )+ n ( n ( n>n ( n )+ n )+ n ( n (...
-1 22 wrap_call|n + 1>int ( n + 1 )
-1 26 wrap_call|n - n>abs ( n - n )
-1 12 wrap_call|n . n (>int ( n . n ()
-1 1246 wrap_call|n>abs ( n )
-3 874 wrap_call|n>int ( n )
-0.5 944 wrap_call|n>list ( n )
-1 916 wrap_call|n>set ( n )
+2 30 wrap_call|n + 1>int ( n + 1 )
+1 42 wrap_call|n - n>abs ( n - n )
+1 14 wrap_call|n . n (>int ( n . n ()
+1 146 wrap_call|n . n>n ( n . n )
+1 1594 wrap_call|n>abs ( n )
+4 1110 wrap_call|n>int ( n )
+0.5 1202 wrap_call|n>list ( n )
+1 1172 wrap_call|n>set ( n )
+1 1594 wrap_call|n>str ( n )
+1 7 wrap_call|self . n (* n , ** self . n>n ( self . n (* n , ** self...
 1 1 wrap_call|set ( list ( n>len ( set ( list ( n )
+2 2546 wrap_if|>if n : ;
 10 12 yield_to_return|yield>return
-0 855 add_attribute
+0 34 add_attribute
 0 1 add_binding
-0 47892 add_clause
+0 59118 add_clause
 0 3 add_global
-0 6635 add_method
-0 23080 add_slice
-0 15782 add_subscript
-0 266 add_with
-0 136097 assign_expression
-0 12 assign_result
-0 1805 assign_to_augmented
-0 1692 assign_to_call
-0 54 augmented_to_assign
-0 1106 bind_name
-0 32 boolean_to_bits
-0 46670 call_expression
-0 171 call_to_assign
-0 73 change_bool
+0 8539 add_method
+0 29960 add_slice
+0 20292 add_subscript
+0 323 add_with
+0 194061 assign_expression
+0 20 assign_result
+0 2320 assign_to_augmented
+0 2164 assign_to_call
+0 68 augmented_to_assign
+0 1726 bind_name
+0 38 boolean_to_bits
+0 56670 call_expression
+0 183 call_to_assign
+0 9 catch_more
+0 101 change_bool
 0 27 change_default
-0 20 change_mode
-0 1002 change_none
-0 693 change_number
-0 1112 change_return
-0 346 change_slice
-0 1124 change_string
-0 2367 change_twice
-0 107514 compare_more
-0 1050860 compose
-0 20410 concat_item
-0 11170 copy_varied
-0 2217 default_none
-0 30 discard_result
-0 698 drop_argument
-0 402 drop_assignment
-0 76 drop_attribute
-0 36 drop_branch
-0 160 drop_call
-0 138 drop_clause
-0 59 drop_guard
-0 7 drop_import
-0 123 drop_jump
-0 228 drop_method
-0 912 drop_operand
-0 84 drop_return
+0 28 change_mode
+0 1288 change_none
+0 806 change_number
+0 1376 change_return
+0 376 change_slice
+0 1304 change_string
+0 3074 change_twice
+0 139334 compare_more
+0 1366452 compose
+0 26164 concat_item
+0 14254 copy_varied
+0 2535 default_none
+0 36 discard_result
+0 908 drop_argument
+0 508 drop_assignment
+0 112 drop_attribute
+0 52 drop_branch
+0 194 drop_call
+0 166 drop_clause
+0 68 drop_guard
+0 9 drop_import
+0 145 drop_jump
+0 270 drop_method
+0 1182 drop_operand
+0 100 drop_return
 0 14 drop_self_parameter
-0 178 drop_statement
-0 241 drop_subscript
-0 5 drop_with
-0 12 elif_to_if
-0 29854 extend_by_copy
+0 235 drop_statement
+0 309 drop_subscript
+0 6 drop_with
+0 16 elif_to_if
+0 39991 extend_by_copy
 0 2 finally_to_plain
-0 3 gather_not
-0 19368 guard_start
-0 20 if_to_elif
-0 220 indent_in
-0 60 indent_out
-0 6048 index_into
-0 21510 initial_value
-0 7634 insert_argument
-0 47190 insert_assignment
-0 25242 insert_break
-0 22831 insert_call
-0 90668 insert_guard
-0 1304 insert_jump
-0 141028 insert_operand
-0 160892 insert_term
-0 430 like_sibling
-0 128 merge_assignments
-0 2274 negate
-0 5902 number_wide
-0 696 plain_to_finally
-0 13289 protect
-0 6928 range_shape
-0 1312 rebuild_branches
-0 38 rename_keyword
-0 128 repeat_statement
+0 5 gather_not
+0 21958 guard_start
+0 28 if_to_elif
+0 270 indent_in
+0 76 indent_out
+0 7452 index_into
+0 27736 initial_value
+0 8938 insert_argument
+0 60632 insert_assignment
+0 32022 insert_break
+0 29605 insert_call
+0 109770 insert_guard
+0 1500 insert_jump
+0 180976 insert_operand
+0 216572 insert_term
+0 562 like_sibling
+0 168 merge_assignments
+0 3005 negate
+0 7992 number_wide
+0 914 plain_to_finally
+0 15636 protect
+0 9627 range_shape
+0 1620 rebuild_branches
+0 56 rename_keyword
+0 296 repeat_statement
 0 8 replace_attribute
-0 2709 replace_builtin
-0 13692 replace_condition
-0 49156 replace_expression
-0 725 replace_method
-0 432 replace_name
-0 72 replace_target
+0 3397 replace_builtin
+0 17936 replace_condition
+0 65802 replace_expression
+0 672 replace_method
+0 366 replace_name
+0 95 replace_target
 0 6 return_bound
-0 92 return_expression
-0 84 return_to_yield
-0 314 return_value
+0 105 return_expression
+0 100 return_to_yield
+0 508 return_value
 0 55 self_to_class
-0 1007 soften_lookup
+0 1247 soften_lookup
 0 2 sort_to_sorted
 0 6 sorted_to_sort
-0 26 spell
+0 30 spell
 0 7 spread_not
-0 12 star_argument
-0 5971 string_argument
-0 2176 swap_arithmetic
-0 7624 swap_atom
-0 272 swap_augmented
-0 160 swap_bits
-0 24 swap_boolean
-0 26 swap_branches
-0 14 swap_choices
-0 694 swap_compare
-0 204 swap_container
-0 74 swap_identity
+0 24 star_argument
+0 7620 string_argument
+0 3064 swap_arithmetic
+0 10626 swap_atom
+0 342 swap_augmented
+0 168 swap_bits
+0 28 swap_boolean
+0 34 swap_branches
+0 20 swap_choices
+0 845 swap_compare
+0 230 swap_container
+0 96 swap_identity
 0 5 swap_import
-0 27 swap_jump
+0 30 swap_jump
 0 8 swap_membership
-0 58 swap_places
-0 107 ungroup
-0 804 unwrap_call
-0 136 unwrap_if
-0 1008 use_result
-0 26560 wrap_bound
-0 34630 wrap_call
-0 36088 wrap_if
-0 18 yield_parts
+0 76 swap_places
+0 994 unwrap_call
+0 170 unwrap_if
+0 1388 use_result
+0 34930 wrap_bound
+0 42940 wrap_call
+0 43294 wrap_if
+0 22 yield_parts
 """
 
 
@@ -662,14 +745,6 @@ def read_priors(table: str) -> Callable[[str], float]:
 prior_rate = read_priors(PRIORS)
 
 
-def tiers_of(operators: Iterable[Operator]) -> list[list[Operator]]:  # quick, usual, late
-    "Operators in the order in which their edits are listed: those of the higher rates first, so that runs begin early"
-    rates = {o.name: prior_rate(o.name) for o in operators}
-    middle = sorted(rates.values())[len(rates) // 2] if rates else 0.0
-    tier = lambda o: 2 if o.name in LATE else rates[o.name] < middle
-    return [[o for o in operators if tier(o) == number] for number in range(3)]
-
-# %% ../../nbs/repair/20_rank.ipynb #6c288f27
 _RATE, _STRATEGY, _RANK, _FAULT, _FLOOR = 0.85, 1.8, 0.2, 1.5, 0.05  # exponents of the factors; least suspicion
 _CALLED = {  # strategies for which templates are called, as operators are by `Strategy.operators`
     "guards": "guard_start protect soften_lookup default_none insert_break",
@@ -683,24 +758,82 @@ _CALLED = {  # strategies for which templates are called, as operators are by `S
 }  # fmt: skip
 
 
+def called_for(failure: Failure | None) -> dict[str, float]:
+    "The operators that a failure calls for, with what they gain"
+    weights = Counter()
+    for s in strategies_for(failure) if failure else ():
+        weights.update([*s.operators, *_CALLED.get(s.name, "").split()])
+    return {name: _STRATEGY * log(1 + count) for name, count in weights.items()}
+
+
+def tiers_of(operators: Iterable[Operator], failure: Failure | None = None) -> list[list[Operator]]:
+    "Operators in the order in which their edits are listed, in three tiers (quick, usual, late): the likeliest first"
+    operators, called = [*operators], called_for(failure)
+    rates = {o.name: prior_rate(o.name) for o in operators}
+    worth = {name: _RATE * log(rate) + called.get(name, 0.0) for name, rate in rates.items()}
+    middle = sorted(rates.values())[len(rates) // 2] if rates else 0.0
+    tier = lambda o: 2 if o.name in LATE else rates[o.name] < middle
+    ordered = sorted(operators, key=lambda o: -worth[o.name])
+    return [[o for o in ordered if tier(o) == number] for number in range(3)]
+
+# %% ../../nbs/repair/20_rank.ipynb #6c288f27
 _HINT = 1.0  # added where what comes speaks of the failure
 _HINTS = {
-    "index or key": ("len(", "- 1", ".get(", " in ", "if not "), "arithmetic": ("!= 0", "== 0", "if not ", "if len("),
+    "index or key": ("len(", "- 1", ".get(", " in ", "if not ", "IndexError", "KeyError"),
+    "arithmetic": ("!= 0", "== 0", "if not ", "if len("),
     "timeout": ("+= 1", "-= 1", "- 1", "+ 1", "//=", "break", "add("), "attribute": (" None", "if not "),
-    "recursion": ("- 1", "+ 1", "//", "[1:]", "if not ", "== 0", "<= "), "type": (" None", "int(", "str(", "return"),
+    "recursion": ("- 1", "+ 1", "//", "[1:]", "if not ", "== 0", "<= ", ".add(", " not in "),
+    "type": (" None", "int(", "str(", "return"),
     "none": ("return",),
 }  # fmt: skip
 
 
+_UNFILLED = 2.0  # added where something comes into a container that stays empty
+_FILLERS = frozenset("append add extend appendleft insert update setdefault".split())
+_EMPTY = ("set", "list", "dict", "deque", "Counter", "defaultdict")
+
+
+def _is_empty(value: ast.AST) -> bool:
+    name = value.func.id if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) else ""
+    given = value.args if isinstance(value, ast.Call) and name != "defaultdict" else []
+    elements = getattr(value, "elts", getattr(value, "keys", None))
+    return (name in _EMPTY and not given) or (isinstance(value, (ast.List, ast.Dict)) and not elements)
+
+
+def unfilled(code: Code) -> list[str]:
+    "The names of containers that begin empty and that nothing comes into"
+    places = [(s.targets[0], s.value) for s in code.nodes(ast.Assign)]
+    begun = {target.id for target, value in places if isinstance(target, ast.Name) and _is_empty(value)}
+    return [name for name in sorted(begun) if not any(_fills(code, n) for n in code.nodes(ast.Name) if n.id == name)]
+
+
+def _fills(code: Code, n: ast.Name) -> bool:
+    "Whether something may come into a container where its name stands"
+    parent, field = code.parents[n], code.fields[n]
+    match parent:
+        case ast.Attribute(attr=attr):
+            return attr in _FILLERS
+        case ast.Subscript():
+            return not isinstance(parent.ctx, ast.Load)
+        case ast.Call():
+            return field != "func" and getattr(parent.func, "id", "") not in BUILTINS
+        case ast.Assign():
+            return field == "value" or not _is_empty(parent.value)
+    return isinstance(parent, (ast.AugAssign, ast.keyword, ast.NamedExpr, ast.Tuple, ast.List, ast.Dict, ast.Global))
+
+
+@lru_cache(1 << 16)
+def _log_rate(name: str) -> float:
+    return _RATE * log(prior_rate(name))
+
+
 def prior_ranker(code: Code, edits: list[Edit], view: View) -> list[float]:
     "Log-scores by class priors, suspicion and failure: the ranker without a network"
-    weights = Counter()
-    for s in strategies_for(view.failure) if view.failure else ():
-        weights.update([*s.operators, *_CALLED.get(s.name, "").split()])
-    bonus = {name: _STRATEGY * log(1 + count) for name, count in weights.items()}
+    bonus = called_for(view.failure)
     low, faults = _FAULT * log(_FLOOR), {line: _FAULT * log(max(_FLOOR, f)) for line, f in view.faults.items()}
     signs = view.failure.signs if view.failure else ()
     hints = tuple(h for sign in signs for h in _HINTS.get(sign, ()))
+    empty = tuple(f"{name}{sign}" for name in unfilled(code) for sign in (".", "[", " +="))
     places, begins, scores, source = Counter(), {}, [], code.source
     for edit in edits:
         operator, splices, site = edit
@@ -708,8 +841,9 @@ def prior_ranker(code: Code, edits: list[Edit], view: View) -> list[float]:
             begins[start] = faults.get(code.line(start), low)
         places[place := (operator, id(site))] += 1
         fault = max(begins[start], faults.get(getattr(site, "lineno", 0), low))
-        rate = _RATE * log(prior_rate(edit_class(source, edit)))
+        rate = _log_rate(edit_class(source, edit))
         hint = _HINT if hints and any(h in splices[-1][2] for h in hints) else 0.0
+        hint += _UNFILLED if empty and any(e in splices[-1][2] for e in empty) else 0.0
         scores.append(rate + fault + hint + bonus.get(operator, 0.0) - _RANK * log(places[place]))
     return scores
 

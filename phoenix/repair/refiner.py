@@ -7,8 +7,8 @@ __all__ = ['RUNS', 'RefinerConfig', 'Facts', 'sum_between', 'take', 'replaced', 
            'states_beside', 'Read', 'RepairRefiner', 'EditBatch', 'RefinerLoss']
 
 # %% ../../nbs/repair/24_refiner.ipynb #98fe1e55
-from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,11 +19,11 @@ from ..blocks.linear_loss import linear_cross_entropy
 from ..corpus.vocabulary import FREE, PAD
 from ..refine.model import TRM, Cells, TRMConfig
 from .edit_cells import FIRST_TOKENS, INSERTED, LAST_TOKENS
-from ..weights import Pretrained, config_from_dict
+from ..weights import ModelConfig, Pretrained
 
 # %% ../../nbs/repair/24_refiner.ipynb #213a2f8d
 @dataclass(frozen=True)
-class RefinerConfig:
+class RefinerConfig(ModelConfig):
     "Sizes of a `RepairRefiner`"
 
     operators: tuple[str, ...] = ()  # names that have a number, from 2 on
@@ -44,15 +44,6 @@ class RefinerConfig:
             expect_int(name, getattr(self, name))
         if isinstance(self.trm, dict):
             object.__setattr__(self, "trm", TRMConfig.from_dict(self.trm))
-
-    def to_dict(self) -> dict[str, Any]:
-        "Plain values, as config.json holds them"
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        "The configuration of such values; `ValueError` names unknown ones"
-        return config_from_dict(cls, values)
 
 # %% ../../nbs/repair/24_refiner.ipynb #13e9c871
 class Facts(NamedTuple):

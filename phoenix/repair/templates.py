@@ -430,3 +430,20 @@ def _protected(code, s):
         yield s, (Splice(*code.spans[s], f"if {t}:\n{margin(code, s)}    {code.text(s)}"),)
         for jump in jumps:
             yield s, insert(code, s, f"if {opposite(t)}:\n    {jump}")
+
+# %% ../../nbs/repair/18_templates.ipynb #390dd62e
+_CAUGHT = "IndexError KeyError ValueError TypeError AttributeError ZeroDivisionError StopIteration Exception".split()
+
+
+@template("A")
+def catch_more(code):
+    "`except A:` becomes `except (A, B):` or `except B:`; several exceptions stand in a tuple"
+    for h in [h for h in code.nodes(ast.ExceptHandler) if h.type is not None]:
+        names = [code.text(e) for e in getattr(h.type, "elts", [h.type])]
+        others = [name for name in _CAUGHT if name not in names]
+        several = [*([names] if len(names) > 1 else []), *([*names, other] for other in others)]
+        several += [[*names[:i], other, *names[i + 1 :]] for i in range(len(names)) for other in others]
+        for found in several:
+            text = f"({', '.join(found)})" if len(found) > 1 else found[0]
+            if text != code.source[slice(*outer(code, h.type))]:
+                yield h, (Splice(*outer(code, h.type), text),)

@@ -315,7 +315,9 @@ def string_argument(code):
                 for form in ("split({0})", "strip({0})", "replace({0}, '')"):
                     yield n, (Splice(code.spans[n][1], code.spans[n][1], "." + form.format(text)),)
     for n in code.nodes(ast.Name, ast.Call, ast.Subscript, ast.BinOp):
-        known = code.type(n) == "str" or getattr(getattr(n, "func", None), "attr", "") == "join"
+        parent = code.parents.get(n)
+        joined = own and isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Add) and code.type(n) is None
+        known = joined or code.type(n) == "str" or getattr(getattr(n, "func", None), "attr", "") == "join"
         if known and code.fields.get(n) in ("value", "args", "right", "left", "elt") and n in places(code):
             for text in texts:
                 yield n, put(code, n, f"{text} + {operand(code, n)}")
@@ -351,11 +353,13 @@ def swap_atom(code):
 
 @template("L")
 def return_value(code):
-    "`return a` becomes `return ['']`, `return [a]`, `return {}`: what a function may give back"
+    "`return a` becomes `return ['']`, `return [a]`, `return {}`, `return a, b`: what a function may give back"
     for n in code.nodes(ast.Return):
         home = code.above(n, *FUNCTIONS)
         if n.value is not None and home is not None and not isinstance(n.value, (ast.BinOp, ast.Compare, ast.BoolOp)):
-            for text in (*early_returns(code, home), "return ['']", "return [0]", "return float('inf')"):
+            names = near_names(code, n, None, 4)
+            pairs = [f"return {a}, {b}" for a in names for b in names if a != b]
+            for text in (*early_returns(code, home), "return ['']", "return [0]", "return float('inf')", *pairs):
                 if text.startswith("return ") and text != code.text(n):
                     yield n, (Splice(*code.spans[n], text),)
 

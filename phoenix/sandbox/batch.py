@@ -23,16 +23,16 @@ import time
 import traceback
 import warnings
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
-from .isolation import PROJECT
-from .remote import ENTRIES, serve_all  # noqa: F401 (what a server starts with)
-from .server import Channel, MemoryFinder, Tracer, _data, describe, module_name
-from .syscalls import _libc
-from .verdict import same, type_name
+from phoenix.sandbox.isolation import PROJECT
+from phoenix.sandbox.remote import ENTRIES, serve_all  # noqa: F401 (what a server starts with)
+from phoenix.sandbox.server import Channel, MemoryFinder, Tracer, _data, describe, module_name
+from phoenix.sandbox.syscalls import _libc
+from phoenix.sandbox.verdict import same, type_name
 
 # %% ../../nbs/sandbox/42_batch.ipynb #1b5511d4
 _FUTURE = 0x1FE0000  # flags of code objects that `from __future__ import` sets
@@ -54,13 +54,14 @@ class Program:
         return f"{self.base[:start]}{text}{self.base[end:]}"
 
     def codes(self, version: list | None) -> list[CodeType]:
-        "The code objects of a version, in order; only those of the base (None) know their lines"
+        "The code objects of a version, in order; those behind the change have the lines of the base"
         if version is None:
             return [self._code(i) for i in range(len(self.cuts))]
         start, end, text = version
         first, last = self._segment(start), self._segment(max(start, end))
         low, high = self.cuts[first], self._end(last)
-        piece = f"{self.base[low:start]}{text}{self.base[end:high]}"
+        above = "\n" * self.base.count("\n", 0, low)  # its lines have their numbers in tracebacks
+        piece = f"{above}{self.base[low:start]}{text}{self.base[end:high]}"
         try:
             code = compile(piece, self.path, "exec", self.flags, dont_inherit=True)
         except SyntaxError:
@@ -779,14 +780,56 @@ def settle(suite: Suite) -> None:
     suite.guard = Guard({name for name in names if isinstance(name, str)} - own)
 
 # %% ../../nbs/sandbox/42_batch.ipynb #8ea2d5d6
+def likeness(got: Any, wanted: Any) -> int:
+    "From 0 (of another type) to 9 (equal): how much of two values of one type is the same"
+    if type(got) is not type(wanted):
+        return int(isinstance(got, (int, float)) and isinstance(wanted, (int, float)))
+    if isinstance(got, (int, float)):
+        share = 1 / (1 + abs(got - wanted) / (1 + abs(wanted)))
+    elif isinstance(got, (str, bytes, list, tuple)):
+        share = _common(got, wanted) / max(1, len(got), len(wanted))
+    elif isinstance(got, (set, frozenset, dict)):
+        one, two = (set(map(repr, o.items() if isinstance(o, dict) else o)) for o in (got, wanted))
+        share = len(one & two) / max(1, len(one | two))
+    else:
+        share = 0.0
+    return min(9, 1 + int(8 * share))
+
+
+def _common(got: Any, wanted: Any, most: int = 2000) -> int:
+    "How many elements two sequences have in common at their beginning and their end"
+    n = min(len(got), len(wanted), most)
+    i = next((k for k in range(n) if got[k] != wanted[k]), n)
+    return i + next((k for k in range(n - i) if got[-1 - k] != wanted[-1 - k]), n - i)
+
+
+def sign_of(suite: "Suite", letter: str) -> str:
+    "How far a case came that was just run: empty if it passed"
+    if letter in "1t":
+        return "" if letter == "1" else "t"
+    error = suite.error
+    if error is None or isinstance(error, AssertionError):
+        both = suite.sides.of(error) if suite.sides and error else suite.sides.last if suite.sides else []
+        with suppress(Exception):
+            return f"={likeness(*both)}"
+        return "=0"
+    lines = [
+        at for frame, at in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == suite.program.path
+    ]
+    return f"{type(error).__name__}:{lines[-1] if lines else 0}"
+
+# %% ../../nbs/sandbox/42_batch.ipynb #08d52509
 def letters(suite: Suite, version: list | None, plan: dict[str, Any]) -> str:
     "A letter for each case: the likeliest to fail first, and no further unless something got better"
     if not suite.put_on(version) or not (suite.cases or first_found(suite)):
         return ("t" if isinstance(suite.error, Late) else "0") * max(1, len(suite.cases))
-    order = plan["order"] or list(range(len(suite.cases)))
+    order, sign = plan["order"] or list(range(len(suite.cases))), ""
     found, lost, hung, better = ["-"] * len(suite.cases), 0, 0, plan["all"] or not plan["order"]
     for place, i in enumerate(order):
+        if suite.sides:
+            suite.sides.last = []
         letter = found[i] = suite.run(suite.cases[i], plan["seconds"])
+        sign = sign if place else sign_of(suite, letter)
         if letter == "1":
             better = better or i in plan["failing"]
             continue
@@ -795,7 +838,7 @@ def letters(suite: Suite, version: list | None, plan: dict[str, Any]) -> str:
             order.insert(plan["first"], order.pop(place))
         if hung > 1 or (not better and (hung or lost >= plan["patience"])):
             break
-    return "".join(found)
+    return f"{''.join(found)}|{sign}"
 
 
 def first_found(suite: Suite) -> bool:
@@ -812,8 +855,8 @@ def outcome_of(suite: Suite, i: int, seconds: float) -> dict[str, Any]:
     sides = suite.sides
     if sides:
         sides.last = []
-    started = time.perf_counter()
-    found: dict[str, Any] = {"letter": suite.run(suite.cases[i], seconds), "seconds": time.perf_counter() - started}
+    started = time.process_time()
+    found: dict[str, Any] = {"letter": suite.run(suite.cases[i], seconds), "seconds": time.process_time() - started}
     if found["letter"] == "1":
         return found
     both = sides.of(suite.error) if sides and suite.error else sides.last if sides else []
@@ -822,6 +865,22 @@ def outcome_of(suite: Suite, i: int, seconds: float) -> dict[str, Any]:
         _, classes, message, line, trace, *_ = describe(suite.error, {suite.program.path})
         found |= {"error": classes[0], "message": message, "line": line, "trace": trace}
     return found
+
+
+def patience(known: Collection[dict[str, Any]], seconds: float) -> float:
+    "How long a case may run: a fifth, less where others hang, but longer than any that ended"
+    hung = sum(told["letter"] == "t" for told in known)
+    slowest = max((told["seconds"] for told in known if told["letter"] != "t"), default=0.0)
+    return min(seconds, max(seconds / 5 ** min(hung + 1, 2), 5 * slowest))
+
+
+def hung_for_good(known: Collection[dict[str, Any]], seconds: float) -> bool:
+    "Whether what has not ended yet need not be given all its time: others end in a small part of it"
+    others = [told["seconds"] for told in known if told["letter"] != "t"]
+    return bool(others) and max(others) < seconds / 50
+
+# %% ../../nbs/sandbox/42_batch.ipynb #ab042cca
+_TRACED = 3  # cases that hang whose lines are told
 
 
 def explain(suite: Suite, channel: Channel, seconds: float, known: dict, traced: list) -> None:
@@ -835,16 +894,23 @@ def explain(suite: Suite, channel: Channel, seconds: float, known: dict, traced:
     known = {int(i): told for i, told in known.items()}
     for i in range(len(suite.cases) if fine else 0):
         if i not in known:
-            hung = sum(told["letter"] == "t" for told in known.values())
-            known[i] = outcome_of(suite, i, seconds / 5 if hung else seconds)
+            known[i] = outcome_of(suite, i, patience(known.values(), seconds))
             channel.send(["case", i, known[i]])
+    for i in [i for i, told in known.items() if told["letter"] == "t"] if fine else ():
+        if hung_for_good(known.values(), seconds):
+            break
+        known[i] = outcome_of(suite, i, seconds)
+        channel.send(["case", i, known[i]])
+        if known[i]["letter"] == "t":
+            break
     order = sorted(known, key=lambda i: (known[i]["letter"] == "t", known[i]["letter"] == "1", known[i]["seconds"]))
     until = time.perf_counter() + seconds
     suite.put_on(None)
-    for i in (i for i in order if fine and i not in traced and time.perf_counter() < until):
+    late = [i for i in order if known[i]["letter"] == "t"][_TRACED:]
+    for i in (i for i in order if fine and i not in traced and i not in late and time.perf_counter() < until):
         channel.send(["traces", i])
         tracer.start()
-        suite.run(suite.cases[i], 0.1 if known[i]["letter"] == "t" else seconds)
+        suite.run(suite.cases[i], 0.03 if known[i]["letter"] == "t" else 0.3 * seconds)
         channel.send(["lines", i, [line for _, line in tracer.stop()]])
     channel.send(["done"])
 

@@ -25,6 +25,9 @@ from .selective_scan import (
 from .scan_routes import (
     ROUTES, route_order, scan_image_ref, scan_image
 )
+from .cross_scan import (
+    PLANE_ROUTES, scan_lines_ref, lines_of, scan_lines, expect_routes, CrossScan, cross_scan_ref
+)
 from .selective import (
     Draw, gated_recurrence, selective_ssm_ref, initial_delta_bias, SelectiveSystem, SelectiveSSM, selective_copy_batch,
     induction_batch, train_tokens, token_accuracy
@@ -43,7 +46,8 @@ __all__ = [
     'HiPPOInitializer', 'vandermonde_ref', 'vandermonde', 'long_conv_ref', 'long_conv', 'S4DSystem', 'S4DKernel',
     'last_state', 'S4DBlock', 'S4DModel', 'echo_batch', 'echo_accuracy', 'train_echo', 'listening', 'scan_ref',
     'combine', 'hillis_steele', 'blelloch', 'scan_chunked', 'scan', 'BACKENDS', 'selective_scan_ref', 'selective_scan',
-    'selective_scan_fn', 'ROUTES', 'route_order', 'scan_image_ref', 'scan_image', 'Draw', 'gated_recurrence',
+    'selective_scan_fn', 'ROUTES', 'route_order', 'scan_image_ref', 'scan_image', 'PLANE_ROUTES', 'scan_lines_ref',
+    'lines_of', 'scan_lines', 'expect_routes', 'CrossScan', 'cross_scan_ref', 'Draw', 'gated_recurrence',
     'selective_ssm_ref', 'initial_delta_bias', 'SelectiveSystem', 'SelectiveSSM', 'selective_copy_batch',
     'induction_batch', 'train_tokens', 'token_accuracy', 'mamba_mixer_ref', 'MambaState', 'MambaMixer', 'MambaBlock',
     'MambaConfig', 'MambaLM', 'sample', 'generate_ref'

@@ -7,9 +7,9 @@ __all__ = ['MambaConfig', 'MambaLM', 'sample', 'generate_ref']
 
 # %% ../../nbs/ssm/80_language_model.ipynb #8f9eb78a
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
@@ -21,11 +21,11 @@ from ..blocks.linear_loss import linear_cross_entropy
 from ..blocks.norm import RMSNorm
 from ..launch import has_triton
 from .mamba_block import MambaBlock, MambaState
-from ..weights import Pretrained, config_from_dict
+from ..weights import ModelConfig, Pretrained
 
 # %% ../../nbs/ssm/80_language_model.ipynb #4925fa0b
 @dataclass(frozen=True)
-class MambaConfig:
+class MambaConfig(ModelConfig):
     "Sizes and options of a `MambaLM`; `ValueError` or `TypeError` names the field that does not fit"
 
     vocab_size: int  # tokens V
@@ -49,13 +49,10 @@ class MambaConfig:
     def __post_init__(self):
         _check_config(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         "The configuration of `to_dict`, or of a `transformers` config.json; `ValueError` for unknown or absent keys"
-        return config_from_dict(cls, _from_transformers(values) if "model_type" in values else values)
+        return super().from_dict(_from_transformers(values) if "model_type" in values else values)
 
 # %% ../../nbs/ssm/80_language_model.ipynb #6c459b32
 def _check_config(c: MambaConfig) -> None:
@@ -98,7 +95,7 @@ _THEIRS = dict(
 )  # our name -> the name in a config.json of transformers
 
 
-def _from_transformers(values: dict[str, Any]) -> dict[str, Any]:
+def _from_transformers(values: Mapping[str, Any]) -> dict[str, Any]:
     "Our fields from a `transformers` config.json; `ValueError` if it is of another model than ours"
     only = dict(model_type="mamba", hidden_act="silu")
     if "expand" in values and "hidden_size" in values:

@@ -54,7 +54,7 @@ def _closings(text: str) -> dict[int, int]:
 
 def _string_end(text: str, start: int) -> int:
     "One past the string that opens at `start`, which ends on its own line; `start` if it does not"
-    m = re.compile(r"(['\"])(?:[^\\\n'\"]|\\.|(?!\1)['\"])*+\1").match(text, start, start + LONGEST)
+    m = re.compile(r"(['\"])(?:[^\\\n'\"]|\\.|(?!\1)['\"])*\1").match(text, start, start + LONGEST)
     return m.end() if m else start
 
 

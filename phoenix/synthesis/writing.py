@@ -282,7 +282,7 @@ def tidy(source: str) -> str:
     return ast.unparse(ast.fix_missing_locations(_Simplify().visit(ast.parse(source))))
 
 
-_IMPORTS = {name: f"import {name}" for name in "math re datetime itertools string heapq".split()}
+_IMPORTS = {name: f"import {name}" for name in "math re datetime itertools string heapq statistics operator".split()}
 _IMPORTS |= {
     name: f"from {module} import {names or name}"
     for name, module, names in (
@@ -290,6 +290,7 @@ _IMPORTS |= {
         ("Callable", "collections.abc", ""),
         ("Iterable", "collections.abc", ""),
         ("Sequence", "collections.abc", ""),
+        ("Iterator", "collections.abc", ""),
         ("Decimal", "decimal", "ROUND_HALF_UP, Decimal"),
         ("Any", "typing", ""),
     )
@@ -456,28 +457,35 @@ def guard_lines(guards: Sequence[tuple[str, Guard]]) -> list[str]:
 
 # %% ../../nbs/synthesis/34_writing.ipynb #e1da98f8
 def render(
-    e: Expression | None, task: Task, guards: Sequence[tuple[str, Guard]] = (), level: int = 0, fallback: str = ""
+    e: Expression | None,
+    task: Task,
+    guards: Sequence[tuple[str, Guard]] = (),
+    level: int = 0,
+    fallback: str = "",
+    body: Sequence[str] = (),  # statements in place of an expression
+    result: str = "Any",  # the annotation that goes with them
 ) -> str:
     "A module with the function; raises `NotRendered`"
     helpers: list[str] = []
     writer = Writer([o.name for o in task.variables], task.name)
-    body = [repr(_docstring(task)), *guard_lines(guards)]
+    inside = [repr(_docstring(task)), *guard_lines(guards)]
     if e is None:
-        body.append("raise NotImplementedError")
+        inside += list(body) or ["raise NotImplementedError"]
     elif (inlined := _inlined(e, task)) is not None and not fallback:
         lines, helpers = inlined
-        body += lines
+        inside += lines
     else:
         text = writer.write(e, {})
         if fallback:
             name = writer.fresh("result")
             writer.lines.append(f"{name} = {text}")
             text = f"{fallback} if {name} is None else {name}"
-        body += [*writer.lines, f"return {text}"]
+        inside += [*writer.lines, f"return {text}"]
         helpers = list(writer.helpers)
-    params, result = _annotations(e, task, level)
+    params, observed = _annotations(e, task, level)
+    result = observed if e is not None else result if re.fullmatch(r"[\w\[\], .|]+", result) else "Any"
     head = f"def {task.name}({', '.join(params)}) -> {result}:"
-    function = head + "\n" + textwrap.indent("\n".join(body), "    ")
+    function = head + "\n" + textwrap.indent("\n".join(inside), "    ")
     try:
         code = "\n\n\n".join([*_helper_sources(helpers, level > 0), tidy(function)])
     except SyntaxError as error:
