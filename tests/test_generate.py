@@ -1,13 +1,12 @@
 """What is generated from the specifications in tests/specifications without a language model, and judged on calls
 that it has not seen.
 
-Everything that comes out must parse, nearly all of it must pass mypy, and of the locked file twelve must be solved:
-every hidden call gives its result. Nothing of a specification but these counts and the open file's names is shown.
+Everything that comes out must parse, nearly all of it must pass mypy, and as many must be solved as were once: every
+hidden call gives its result. Of the locked file twelve are asked. Nothing of a specification but these counts is shown.
 A function without a name of its own is called by any of the names that the files use.
 """
 
 import ast
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +15,14 @@ import yaml
 
 generate = pytest.importorskip("phoenix.synthesis.generate")
 from phoenix.sandbox import Level, Limits, Outcome, Sandbox, probe  # noqa: E402
+from phoenix.sandbox.verdict import CallResult  # noqa: E402
 from phoenix.synthesis.searching import alike, literal  # noqa: E402
 
 FOLDER = Path(__file__).with_name("specifications")
 FILES = pytest.mark.parametrize("name", ["open", "fresh", "locked"])  # of the fresh those that no rule was written for
-SOLVED = {"open": 20, "fresh": 5, "locked": 12}
-TRIES = 1500  # of the 6000 that are the default: the search ends the same on every machine
+SOLVED = {"open": 21, "fresh": 5, "locked": 1}  # what is reached
+WISHED = SOLVED | {"locked": 12}
+TRIES = 600  # of the 6000 that are the default: the search ends the same on every machine
 
 needs_a_sandbox = pytest.mark.skipif(probe().level < Level.ISOLATED, reason="no sandbox on this system")
 
@@ -50,21 +51,21 @@ def called(code: str, entry: dict[str, Any]) -> str:
 
 def passes(code: str, cases: list[dict[str, str]], box: Sandbox) -> bool:
     "Whether all hidden calls give what they should"
-    source = code + "".join(f"\n\ndef hidden_{i}():\n    return {o['call']}\n" for i, o in enumerate(cases))
-    for i, case in enumerate(cases):
-        told = box.run_function(source, f"hidden_{i}", [()]).calls[0]
-        if "raises" in case:
-            right = told.error.split(".")[-1] == case["raises"]
-        else:
-            right = told.outcome == Outcome.RETURNED and alike(told.value, literal(case["result"]))
-        if not right:
-            return False
-    return True
+    calls = ",\n".join(f"        lambda: {o['call']}" for o in cases)
+    source = f"{code}\n\ndef hidden(i):\n    return [\n{calls},\n    ][i]()\n"
+    report = box.run_function(source, "hidden", [(i,) for i in range(len(cases))]).calls
+    return len(report) == len(cases) and all(map(right, report, cases))
 
 
-@cache
+def right(told: CallResult, case: dict[str, str]) -> bool:
+    "Whether a call gave what it should, or raised it"
+    if "raises" in case:
+        return told.error.split(".")[-1] == case["raises"]
+    return told.outcome == Outcome.RETURNED and alike(told.value, literal(case["result"]))
+
+
 def generated(name: str) -> Outcomes:
-    "Each specification of a file, generated and judged, once for all tests"
+    "Each specification of a file, generated and judged"
     every = entries(name)
     codes, clean, solved = [], [], []
     with Sandbox(workers=1, limits=Limits(cpu_seconds=1.0)) as box:
@@ -79,24 +80,12 @@ def generated(name: str) -> Outcomes:
 
 @needs_a_sandbox
 @FILES
-def test_all_of_it_parses(name):
-    for code in generated(name).codes:
+def test_what_is_generated_parses_is_typed_and_solves_hidden_calls(name, report):
+    codes, clean, solved = generated(name)
+    for code in codes:
         ast.parse(code)
-
-
-@needs_a_sandbox
-@FILES
-def test_nearly_all_of_it_has_no_type_errors(name, report):
-    clean = generated(name).clean
-    report.append(f"generated, {name}: {sum(clean)} of {len(clean)} pass mypy")
+    report.append(f"generated, {name}: {sum(clean)} of {len(clean)} pass mypy, {sum(solved)} of {len(solved)} solved")
     assert sum(clean) >= 0.95 * len(clean)
-
-
-@needs_a_sandbox
-@FILES
-def test_many_are_solved_on_calls_that_were_not_shown(name, report):
-    solved = generated(name).solved
-    report.append(f"generated, {name}: {sum(solved)} of {len(solved)} solved")
-    if name == "locked" and sum(solved) < SOLVED[name]:
-        pytest.xfail(f"{SOLVED[name]} of the locked are asked, {sum(solved)} are solved")
     assert sum(solved) >= SOLVED[name]
+    if sum(solved) < WISHED[name]:
+        pytest.xfail(f"{WISHED[name]} of the {name} are asked, {sum(solved)} are solved")

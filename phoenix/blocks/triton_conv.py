@@ -7,7 +7,7 @@ __all__ = []
 
 # %% ../../nbs/blocks/85_triton_conv.ipynb #3f47a12f
 import torch
-from ..launch import launch
+from ..launch import is_plain, launch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -195,11 +195,6 @@ def _(x, weight, bias, dy, pad, silu):
     return torch.empty(x.shape, dtype=x.dtype, device=x.device), wide(*weight.shape), wide(len(weight))
 
 # %% ../../nbs/blocks/85_triton_conv.ipynb #7d9b6793
-def _is_plain(x: Tensor) -> bool:
-    "Whether nothing records or stands in for the tensor, so that its kernels may be started at once"
-    return type(x) is Tensor and not torch.compiler.is_compiling()
-
-
 def _keep(ctx, inputs, output):
     *tensors, ctx.pad, ctx.silu = inputs
     ctx.save_for_backward(*tensors)
@@ -207,7 +202,7 @@ def _keep(ctx, inputs, output):
 
 def _gradient(ctx, dy):
     x, weight, bias = ctx.saved_tensors
-    run = _backward if _is_plain(dy) else _conv_op_back
+    run = _backward if is_plain(dy) else _conv_op_back
     dx, dw, db = run(x, weight, bias, dy.contiguous(), ctx.pad, ctx.silu)
     return dx, dw.to(weight.dtype), None if bias is None else db.to(bias.dtype), None, None
 
@@ -234,7 +229,7 @@ def _fused_conv(x: Tensor, weight: Tensor, bias: Tensor | None, pad: int, silu: 
     "B80.4 of `x` (B, P, D) with filters (D, 1, k): outputs (B, P - k + 1 + pad, D)"
     x = x if x.stride(-1) == 1 else x.contiguous()
     weight = weight.contiguous()
-    run = _Eager.apply if _is_plain(x) else _conv_op
+    run = _Eager.apply if is_plain(x) else _conv_op
     return run(x, weight, bias, pad, silu)
 
 # %% ../../nbs/blocks/85_triton_conv.ipynb #4fa35437

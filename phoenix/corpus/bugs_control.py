@@ -185,7 +185,7 @@ bug(
     3,
     (R, "range(n - 1)"),
     W,
-    both(range_part("stop"), by_one),
+    both(by_one, range_part("stop")),
 )
 bug(
     "C74",
@@ -196,7 +196,7 @@ bug(
     3,
     (R, "range(1, n)"),
     "range(n)",
-    both(range_part("start"), by_one),
+    both(by_one, range_part("start")),
 )
 bug(
     "C75",
@@ -218,7 +218,7 @@ bug(
     3,
     (R, "x = a[0]"),
     "x = a[1:]",
-    both(in_index, by_one),
+    both(by_one, in_index),
 )
 bug(
     "C77",

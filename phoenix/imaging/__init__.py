@@ -47,16 +47,18 @@ if TYPE_CHECKING:
     )
     from .volumes import (
         CT_WINDOWS, optional, Volume, make_volume, slice_places, read_volume, read_mask, write_mask, ct_window, standardise,
-        resample, resize, tile_starts, tile_weights, predict_volume
+        like_stacks, resample, resize, tile_starts, tile_weights, predict_volume, load_volumed, scale_volumed,
+        resample_volumed
     )
     from .lesions import (
         LESION_VERSION, Anatomy, mni_anatomy, LesionConfig, sample_points, draw_numbers, look_up, rician, brain_stack,
         vessel_stack, glioma_stack, LesionStacks
     )
     from .segmentation_training import (
-        SUPERVISION, dice_cross_entropy, segmentation_loss, class_dice, class_hd95, uncertainty, object_classes,
+        SUPERVISION, MOST_BYTES, dice_cross_entropy, segmentation_loss, class_dice, class_hd95, uncertainty, object_classes,
         SliceConfig, SliceBatches, SegmentationRun, train_segmentation, Case, find_cases, Preparation, load_cases,
-        save_model, load_model, segment_volume, case_rows, write_csv, train_folder, segment
+        save_model, load_model, segment_volume, case_rows, write_csv, train_folder, pack_networks, shipped_networks,
+        network_card, segment
     )
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['autoencoder', 'autoencoder_training', 'cbam', 'codec', 'heterogeneity', 'lesions', 'phoenix_v2', 'pictures', 'rate', 'residual', 'segmentation_training', 'slices', 'volumes'], {
@@ -100,16 +102,17 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['autoencoder', 'au
     ],
     'volumes': [
         'CT_WINDOWS', 'optional', 'Volume', 'make_volume', 'slice_places', 'read_volume', 'read_mask', 'write_mask',
-        'ct_window', 'standardise', 'resample', 'resize', 'tile_starts', 'tile_weights', 'predict_volume'
+        'ct_window', 'standardise', 'like_stacks', 'resample', 'resize', 'tile_starts', 'tile_weights',
+        'predict_volume', 'load_volumed', 'scale_volumed', 'resample_volumed'
     ],
     'lesions': [
         'LESION_VERSION', 'Anatomy', 'mni_anatomy', 'LesionConfig', 'sample_points', 'draw_numbers', 'look_up',
         'rician', 'brain_stack', 'vessel_stack', 'glioma_stack', 'LesionStacks'
     ],
     'segmentation_training': [
-        'SUPERVISION', 'dice_cross_entropy', 'segmentation_loss', 'class_dice', 'class_hd95', 'uncertainty',
-        'object_classes', 'SliceConfig', 'SliceBatches', 'SegmentationRun', 'train_segmentation', 'Case', 'find_cases',
-        'Preparation', 'load_cases', 'save_model', 'load_model', 'segment_volume', 'case_rows', 'write_csv',
-        'train_folder', 'segment'
+        'SUPERVISION', 'MOST_BYTES', 'dice_cross_entropy', 'segmentation_loss', 'class_dice', 'class_hd95',
+        'uncertainty', 'object_classes', 'SliceConfig', 'SliceBatches', 'SegmentationRun', 'train_segmentation', 'Case',
+        'find_cases', 'Preparation', 'load_cases', 'save_model', 'load_model', 'segment_volume', 'case_rows',
+        'write_csv', 'train_folder', 'pack_networks', 'shipped_networks', 'network_card', 'segment'
     ],
 })

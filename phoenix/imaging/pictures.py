@@ -7,7 +7,7 @@ __all__ = ['SUFFIXES', 'read_picture', 'read_folder', 'CropConfig', 'Crops', 'ps
 
 # %% ../../nbs/imaging/35_pictures.ipynb #8842219e
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..arguments import expect_choice, expect_int
+from ..training.stream import NumberedBatches
 
 # %% ../../nbs/imaging/35_pictures.ipynb #5a360539
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".avif", ".jp2")
@@ -88,7 +89,7 @@ class CropConfig:
             raise ValueError(f"smallest: expected a scale from above 0 to 1, got {self.smallest}")
 
 
-class Crops:
+class Crops(NumberedBatches):
     "An endless stream of batches of crops, turned, mirrored and scaled; goes on where its `state_dict` was taken"
 
     def __init__(
@@ -97,7 +98,7 @@ class Crops:
         config: CropConfig | None = None,  # sizes and seed
         device: str | torch.device = "cpu",  # where they lie and are drawn
     ):
-        self.config, self.device, self.step = config or CropConfig(), torch.device(device), 0
+        self.config, self.device = config or CropConfig(), torch.device(device)
         sizes = torch.tensor([p.shape[1:] for p in pictures])
         if not len(pictures) or int(sizes.min()) < self.config.size:
             least = min((tuple(s) for s in sizes.tolist()), default="none")
@@ -105,11 +106,6 @@ class Crops:
         ends = sizes.prod(1).cumsum(0)
         self.starts, self.sizes = (ends - sizes.prod(1)).to(self.device), sizes.to(self.device)
         self.data = torch.cat([p.flatten(1) for p in pictures], 1).to(self.device)  # (C, all pixels)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        while True:
-            self.step += 1
-            yield self.batch(self.step - 1)
 
     @torch.no_grad()
     def batch(self, step: int) -> Tensor:  # (B, C, size, size), from 0 to 1
@@ -144,14 +140,6 @@ class Crops:
                 weight = (part[0] if i else 1 - part[0]) * (part[1] if j else 1 - part[1]).mT
                 x = x + weight * self.data[:, rows[:, :, None] + columns[:, None, :]].float()
         return x.movedim(0, 1) / 255
-
-    def state_dict(self) -> dict[str, int]:
-        "The place in the stream"
-        return {"step": self.step}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        "Go on from a place"
-        self.step = int(state["step"])
 
 # %% ../../nbs/imaging/35_pictures.ipynb #f1a6a3af
 def psnr(

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['CT_WINDOWS', 'optional', 'Volume', 'make_volume', 'slice_places', 'read_volume', 'read_mask', 'write_mask',
-           'ct_window', 'standardise', 'resample', 'resize', 'tile_starts', 'tile_weights', 'predict_volume']
+           'ct_window', 'standardise', 'like_stacks', 'resample', 'resize', 'tile_starts', 'tile_weights',
+           'predict_volume', 'load_volumed', 'scale_volumed', 'resample_volumed']
 
 # %% ../../nbs/imaging/65_volumes.ipynb #91d73d0d
 import contextlib
@@ -12,7 +13,7 @@ import importlib
 import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,11 @@ def _read_nifti(path: Path, frame: int | None, spacing: Sequence[float] | None) 
     return voxels, affine, notes
 
 # %% ../../nbs/imaging/65_volumes.ipynb #ed0918d5
+def _without(slots: Sequence[int]) -> list[int]:
+    "The whole numbers between the first and the last that are not among them"
+    return sorted({*range(slots[0], slots[-1])} - {*slots})
+
+
 def slice_places(
     positions: Tensor,  # (n, 3), of the first pixel of each slice
     row: Tensor,  # (3,), direction of a row
@@ -157,10 +163,16 @@ def slice_places(
     step = steps.median().item()
     if steps.min() < 1e-3:
         raise ValueError(f"slices: expected different places, got {int((steps < 1e-3).sum())} twice")
-    if ((steps - step).abs() > 0.05 * step).any():
-        gaps = [f"{a:.1f} to {b:.1f} mm" for a, b in pairwise(sorted_places) if b - a > 1.05 * step]
-        told = ", ".join(gaps) or "uneven steps"
-        raise ValueError(f"slices: expected one every {step:.2f} mm, got missing ones at {told}")
+    whole = (steps / step).round()
+    if ((steps - whole * step).abs() > 0.05 * step).any():
+        raise ValueError(
+            f"slices: expected one every {step:.2f} mm, got steps of {steps.min():.2f} to {steps.max():.2f}"
+        )
+    if (whole > 1).any():
+        slots = [0, *whole.cumsum(0).int().tolist()]
+        gaps = [f"{i + 1} of {slots[-1] + 1} at {sorted_places[0] + i * step:.1f} mm" for i in _without(slots)]
+        more = f" and {len(gaps) - 6} more" if len(gaps) > 6 else ""
+        raise ValueError(f"slices: expected one every {step:.2f} mm, missing: {', '.join(gaps[:6])}{more}")
     return order, sorted_places, step
 
 # %% ../../nbs/imaging/65_volumes.ipynb #18f0fd0e
@@ -320,6 +332,20 @@ def standardise(
         out[c] = (channel.clamp(min(low, float(channel.min())), high) - inside.mean()) / inside.std().clamp_min(1e-6)
     return out
 
+
+def like_stacks(
+    data: Tensor,  # (C, S, H, W)
+    bright: float = 0.85,  # what the brightest 0.5 % begin with, as in the stacks of I70
+) -> Tensor:  # (C, S, H, W)
+    "0 at the lowest value of each channel, `bright` at the 99.5th percentile of those above it"
+    out = data - data.amin((1, 2, 3), keepdim=True)
+    for channel in out:
+        inside = channel[channel > 0]
+        if inside.numel():
+            some = inside[:: max(1, inside.numel() // 1_000_000)]  # `quantile` sorts
+            channel.mul_(bright / some.quantile(0.995))
+    return out
+
 # %% ../../nbs/imaging/65_volumes.ipynb #d800a13d
 def resample(
     data: Tensor,  # (C, S, H, W), or (S, H, W) labels
@@ -366,7 +392,7 @@ def predict_volume(
     num_slices: int = 3,  # S' that the network reads
     tile: tuple[int, int] | None = None,  # pixels of a tile; None: whole slices
     overlap: float = 0.5,  # share of a tile
-    batch_size: int = 4,  # slices or tiles at a time
+    batch_size: int | None = None,  # slices or tiles at a time; None: 1 on a processor, whose caches it fits, else 8
     tell: Callable[[int, int], None] | None = None,  # is told how many of all batches are done
 ) -> Tensor:  # (K, S, H, W) probabilities, on the CPU
     "Probabilities of every voxel, slice by slice with neighbours and tile by tile (I65.3)"
@@ -376,13 +402,14 @@ def predict_volume(
     around, there = slice_windows(S, num_slices)
     jobs = [(s, i, j) for s in range(S) for i, j in corners]
     device = next((p.device for p in model.parameters()), data.device)
+    many = expect_int("batch_size", (1 if device.type == "cpu" else 8) if batch_size is None else batch_size)
     weights, total, out, was = tile_weights(h, w), torch.zeros(H, W), None, model.training
     for i, j in corners:
         total[i : i + h, j : j + w] += weights
     model.eval()
     try:
-        for start in range(0, len(jobs), expect_int("batch_size", batch_size)):
-            part = jobs[start : start + batch_size]
+        for start in range(0, len(jobs), many):
+            part = jobs[start : start + many]
             x = torch.stack([data[:, around[s], i : i + h, j : j + w] for s, i, j in part]).to(device)
             logits = model(x, there[[s for s, _, _ in part]].to(device))
             p = (logits.float().softmax(1).cpu() * weights) if len(corners) > 1 else logits.float().softmax(1).cpu()
@@ -390,8 +417,80 @@ def predict_volume(
             for (s, i, j), one in zip(part, p, strict=True):
                 out[:, s, i : i + h, j : j + w] += one
             if tell:
-                tell(min(start + batch_size, len(jobs)), len(jobs))
+                tell(min(start + many, len(jobs)), len(jobs))
     finally:
         model.train(was)
     assert out is not None
     return out / total if len(corners) > 1 else out
+
+# %% ../../nbs/imaging/65_volumes.ipynb #361c94c2
+def _map_transform(keys: Any, change: Callable[[dict], dict]) -> Any:
+    "A transform of MONAI that hands a copy of its dictionary to `change`"
+    base: Any = optional("monai.transforms").MapTransform
+
+    class VolumeTransform(base):
+        "Made by `load_volumed`, `scale_volumed` or `resample_volumed`"
+
+        def __call__(self, data: Any) -> dict:
+            return change(dict(data))
+
+        def __reduce__(self):  # for workers: a class within a function cannot be pickled
+            return _map_transform, (keys, change)
+
+    return VolumeTransform(keys)
+
+
+def _load(image: str, mask: str | None, plane: str | None, data: dict) -> dict:
+    tensor: Any = optional("monai.data").MetaTensor
+    volume = read_volume(data[image], plane)
+    affine = volume.affine[:, [*_order(volume.plane), 3]]  # of slices, rows, columns
+    data[image] = tensor(volume.data, affine, {"notes": volume.notes})
+    if mask is not None and mask in data:
+        data[mask] = tensor(read_mask(data[mask], volume)[None], affine)
+    return data
+
+
+def load_volumed(
+    image: str = "image",  # key of a path, or of one for each channel
+    mask: str | None = "label",  # key of the path of a mask, where there is one
+    plane: str | None = None,  # "axial", "coronal" or "sagittal"; None: across the largest spacing
+) -> Any:  # MONAI's `MapTransform`
+    "Paths to tensors (C, S, H, W) and (1, S, H, W) by `read_volume` and `read_mask`; `ImportError` without MONAI"
+    return _map_transform([image], partial(_load, image, mask, plane))
+
+# %% ../../nbs/imaging/65_volumes.ipynb #91daba91
+def _scale(image: str, window: str | tuple[float, float] | None, data: dict) -> dict:
+    x = data[image]
+    plain = x.as_tensor() if hasattr(x, "as_tensor") else x
+    data[image] = x.clone()  # which keeps affine and notes
+    data[image].copy_(standardise(plain) if window is None else ct_window(plain, window))
+    return data
+
+
+def scale_volumed(
+    image: str = "image",  # key of a tensor (C, S, H, W)
+    window: str | tuple[float, float] | None = None,  # of Hounsfield units; None: `standardise`
+) -> Any:  # MONAI's `MapTransform`
+    "Intensities by `standardise` or `ct_window`; `ImportError` without MONAI"
+    return _map_transform([image], partial(_scale, image, window))
+
+
+def _resample(keys: Sequence[str], target: Sequence[float], data: dict) -> dict:
+    tensor: Any = optional("monai.data").MetaTensor
+    for key in keys:
+        x, affine = data[key].as_tensor(), data[key].affine.double()
+        y = resample(x if x.is_floating_point() else x[0], affine[:3, :3].square().sum(0).sqrt().tolist(), target)
+        y = y if x.is_floating_point() else y[None]
+        step = torch.tensor(x.shape[1:]).double() / torch.tensor(y.shape[1:])  # voxels of before in one of after
+        change = torch.diag(torch.cat([step, torch.ones(1)]))
+        change[:3, 3] = (step - 1) / 2  # the field of view stays, the first voxel's middle does not
+        data[key] = tensor(y, affine @ change, {k: v for k, v in data[key].meta.items() if k != "affine"})
+    return data
+
+
+def resample_volumed(
+    spacing: Sequence[float],  # mm of slices, rows, columns
+    keys: Sequence[str] = ("image", "label"),  # of what `load_volumed` gave
+) -> Any:  # MONAI's `MapTransform`
+    "Another spacing by `resample`, labels by the nearest; `ImportError` without MONAI"
+    return _map_transform([*keys], partial(_resample, tuple(keys), tuple(spacing)))

@@ -17,8 +17,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice, tee
 from typing import Any, NamedTuple, Self
@@ -454,6 +454,46 @@ def plan_of(base: Baseline) -> dict[str, Any]:
             "patience": max(1, len(first)), "seconds": seconds, "all": False}  # fmt: skip
 
 # %% ../../nbs/repair/10_harness.ipynb #178b5d0f
+class Lent:
+    "A sandbox of which one knows what runs in it"
+
+    def __init__(self, box: Sandbox):
+        self.box, self.busy, self.over = box, set[Worker](), False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.box, name)
+
+    def run_function(self, *arguments: Any, **more: Any) -> Any:
+        "As the sandbox does, with these workers"
+        return Sandbox.run_function(self, *arguments, **more)  # ty: ignore[invalid-argument-type]
+
+    def _run(self, candidate: Any) -> Any:
+        return Sandbox._run(self, candidate)  # ty: ignore[invalid-argument-type]
+
+    @contextmanager
+    def worker(self, preload: tuple[str, ...] | None = None) -> Generator[Worker, None, None]:
+        "A worker, which may be ended at any time; raises `SandboxError`"
+        try:
+            with self.box.worker(preload) as worker:
+                self.busy.add(worker)
+                try:
+                    if self.over:
+                        raise SandboxError("the time is over")
+                    yield worker
+                finally:
+                    self.busy.discard(worker)
+        except OSError as e:  # of a channel that was closed
+            raise SandboxError(f"ended: {e}") from None
+
+    def end(self, starting: bool) -> None:
+        "End what runs; with `starting` also servers that are not ready yet"
+        self.over = True
+        late = [worker for worker in list(self.box._all) if not worker.layers] if starting else []
+        for worker in {*self.busy, *late}:
+            with suppress(ProcessLookupError):  # whoever waits for it sees to the rest
+                worker.process.kill()
+
+# %% ../../nbs/repair/10_harness.ipynb #aab37e4b
 class Harness:
     "Runs texts of the faulty file under the cases of a task; a context manager; raises `SandboxError`"
 
@@ -470,7 +510,8 @@ class Harness:
         self._box, self._own = box, box is None
         self._baseline: Baseline | None = None
         self._plan: dict[str, Any] = {}
-        self._level, self._error = level, None
+        self._level, self._error, self._lent = level, None, None
+        self.end, self.took, self._closed = math.inf, 0.0, False  # took: seconds of the baseline, on the clock
         self._start = threading.Thread(target=self._open, daemon=True)
         self._start.start()  # servers start while the caller reads on
 
@@ -485,17 +526,41 @@ class Harness:
                 self._box.start(_preload_of(self._box, False))  # for `confirm`, later
         except Exception as e:
             self._error = e
+        if self._closed and self._own and self._box:
+            self._box.close()
+
+    @contextmanager
+    def limited(self, until: float) -> Generator[Self, None, None]:
+        "A block in which all that runs at a time, as `time.monotonic` counts, is ended, and raises `SandboxError`"
+        before, self.end = self.end, min(self.end, until)
+        timer = threading.Timer(max(0.0, self.end - time.monotonic()), self._over, (self.end,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield self
+        finally:
+            timer.cancel()
+            self.end = before
+            if self._lent and time.monotonic() < before:
+                self._lent.over = False
+
+    def _over(self, end: float) -> None:
+        if self._lent and end == self.end:
+            self._lent.end(self._own)
 
     @property
-    def box(self) -> Sandbox:
-        "The sandbox; raises `SandboxRefused`, or `SandboxError` if the interpreter lacks pytest"
-        self._start.join()
+    def box(self) -> Any:
+        "The sandbox; raises `SandboxRefused`, or `SandboxError` if the interpreter lacks pytest, or when time is over"
+        self._start.join(None if self.end == math.inf else max(0.0, self.end - time.monotonic()))
+        if self._start.is_alive():
+            raise SandboxError("the time was over before the sandbox had started")
         if self._error and "'pytest'" in str(self._error):
             where = self.task.python or sys.executable
             raise SandboxError(f"the tests need pytest, which {os.fspath(where)} does not have") from None
         if self._error or self._box is None:
             raise self._error or SandboxError("the sandbox is closed")
-        return self._box
+        self._lent = self._lent or Lent(self._box)
+        return self._lent
 
     def __enter__(self) -> Self:
         return self
@@ -505,7 +570,8 @@ class Harness:
 
     def close(self) -> None:
         "End the sandbox, unless it was lent"
-        self._start.join()
+        self._closed = True
+        self._start.join(0.5)  # a server that starts later is ended then
         if self._own and self._box:
             self._box.close()
 
@@ -513,17 +579,21 @@ class Harness:
         "Every case of the task's own text, or of another, with the lines that run"
         if text is None and self._baseline:
             return self._baseline
+        started = time.monotonic() if self.mode == "none" or self.box else 0.0  # when its servers are there
         found = self._explain(text) if self.mode == "direct" else Baseline((), "none", message="nothing to run")
         if self.mode == "pytest":
             found = self._by_pytest(text)
         if text is None:
+            self.took = time.monotonic() - started
             self._baseline, self._plan, self._names = found, plan_of(found), [case.name for case in found.cases]
         return found
 
     def _explain(self, text: str | None) -> Baseline:
         "The baseline in direct mode; the mode is changed if that is not possible"
-        setup = self._setup(1.0, True) if text is None else setup_of(replace(self.task, source=text), 1.0, True)
-        asked = Explained(setup, 1.0)
+        seconds = max(0.25, min(1.0, (self.end - time.monotonic()) / 8))  # an eighth of the time, for what hangs
+        seconds = seconds if text is None else min(seconds, max(0.2, 5 * self._plan.get("seconds", 1.0)))
+        setup = self._setup(seconds, True) if text is None else setup_of(replace(self.task, source=text), seconds, True)
+        asked = Explained(setup, seconds)
         while not asked.finished:
             with self.box.worker() as worker:
                 ending = worker.run("batch", self.box.limits, asked)

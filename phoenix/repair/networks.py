@@ -167,6 +167,7 @@ class _NoRefiner:
 _STAGE_OF = {"localizer": "localize", "refiner": "refine"}
 _WINDOW = 64  # lines that the refiner reads at one time
 _PATIENCE = 0.3  # seconds that a search waits to know which refiner there is
+_READING = 1.0  # seconds at most that it waits for the refiner, behind its first candidates
 
 
 class MambaTRMRLMPipeline(CodeRepairPipeline):
@@ -219,6 +220,7 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
         search.give(given or ())
         over = threading.Event()
         if self.networks.folders and (not self.guided or (self.guided.writes and given is None)):
+            search.expected = search.clock() + min(_READING, seconds / 4)
             threading.Thread(target=self._join, args=(run, search, base, over)).start()
         try:
             return search.run()
@@ -231,6 +233,7 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
         if guided and not over.is_set() and search.ranker is not guided:
             self._prepare(guided, run, base)
             search.use(guided)
+        search.expected = 0.0
         if guided and guided.writes and not over.is_set():
             search.give(guided.propose(run.task.source, base, run.task.message))
 

@@ -10,7 +10,6 @@ import ast
 import math
 import os
 import re
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -167,10 +166,11 @@ def _span_of(node: Any, source: str) -> range:
     return range(getattr(node, "lineno", 1), getattr(node, "end_lineno", source.count("\n") + 1) + 1)
 
 
-def fewest_slips(candidates: Iterable[Candidate], source: str) -> list[Candidate]:
+def fewest_slips(candidates: Iterable[Candidate], source: str, until: float = math.inf) -> list[Candidate]:
     "Candidates ordered by score and by the slips that they leave; a name spelt right comes first"
     value = lambda c: c.score - 1.5 * slips(c.text) + 2.0 * _respelt(source, c.text)
-    return sorted(candidates, key=value, reverse=True)
+    found = [(value(c), c) for c in candidates if time.monotonic() < until]
+    return [c for _, c in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
 def _respelt(before: str, after: str) -> bool:
@@ -196,17 +196,12 @@ _RESERVE = 0.15  # seconds for what comes after the search
 
 
 @contextmanager
-def _harness(run: _Run, task: RepairTask) -> Generator[Harness, None, None]:
-    "A harness that is closed when the time has long been over"
+def _harness(run: _Run, task: RepairTask, share: float = 1.0) -> Generator[Harness, None, None]:
+    "A harness in which everything ends when the time is over"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with Harness(task, Level[run.config.level.upper()], run.config.workers or min(4, cores)) as harness:
-        timer = threading.Timer(run.left + max(2.0, 0.3 * run.config.seconds), harness.close)
-        timer.daemon = True
-        timer.start()
-        try:
+        with harness.limited(time.monotonic() + share * run.left):
             yield harness
-        finally:
-            timer.cancel()
 
 
 def _says_report(report: SearchReport) -> list[str]:
@@ -268,7 +263,7 @@ def _with_tests(pipeline: CodeRepairPipeline, run: _Run) -> RepairResult:
             notes.append(_says_baseline(base))
         if base is not None:
             _refuse(run.task, base)
-        if base is None and not run.left:
+        if base is None and run.left < 0.1:
             run.message = "the time was over before the tests had run"
             return run.result("not_found", run.task.source)
         if base is None or not base.cases:
@@ -343,7 +338,7 @@ def _without_tests(pipeline: CodeRepairPipeline, run: _Run) -> RepairResult:
     broken = syntax_error(task.source)
     with run.stage("parse" if broken else "specify") as notes:
         if broken:
-            found += [c.text for c in propose(view_of(task), most=most)]
+            found += [c.text for c in propose(view_of(task), most=most, until=time.monotonic() + run.left)]
             notes.append(f"{len(found)} texts parse" if found else f"no edit makes it parse: {broken.msg}")
         elif checks := call_checks(task.source, task.module, task.function):
             found += _checked(pipeline, run, replace(task, tests=dict(checks)), notes)
@@ -356,7 +351,10 @@ def _without_tests(pipeline: CodeRepairPipeline, run: _Run) -> RepairResult:
     if not found and not broken:
         with run.stage("propose") as notes:
             view = view_of(task)
-            found += [c.text for c in fewest_slips(propose(view, pipeline.ranker(run), 200), task.source)]
+            now = time.monotonic()  # a third for the list, the rest to look at it
+            ranker = pipeline.ranker(run) if run.left > 1 else prior_ranker
+            some = propose(view, ranker, 200, until=now + run.left / 3)
+            found += [c.text for c in fewest_slips(some, task.source, now + run.left) or some[:most]]
             notes.append(f"for {view.failure}" if view.failure else "nothing is known of the fault")
     if not found:
         run.message = run.message or "nothing found"
@@ -367,7 +365,7 @@ def _without_tests(pipeline: CodeRepairPipeline, run: _Run) -> RepairResult:
 # %% ../../nbs/repair/50_pipeline.ipynb #b116cebc
 def _checked(pipeline: CodeRepairPipeline, run: _Run, task: RepairTask, notes: list[str]) -> list[str]:
     "Texts on which the functions no longer fail"
-    with _harness(run, task) as harness:
+    with _harness(run, task, 0.4) as harness:
         base = harness.baseline()
         notes.append(f"{len(base.failing)} of {len(base.cases)} calls of the functions fail")
         if not base.failing or not base.cases:
@@ -377,7 +375,7 @@ def _checked(pipeline: CodeRepairPipeline, run: _Run, task: RepairTask, notes: l
     notes += _says_report(report)
     if report.status != "passes":
         return [report.code] if report.code != task.source else []
-    return [c.text for c in fewest_slips(report.plausible, task.source)]
+    return [c.text for c in fewest_slips(report.plausible, task.source, time.monotonic() + run.left)] or [report.code]
 
 # %% ../../nbs/repair/50_pipeline.ipynb #a5829c64
 def confidence_of(total: int, agreed: float) -> float:

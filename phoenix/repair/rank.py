@@ -620,6 +620,7 @@ PRIORS = """
 0 59118 add_clause
 0 3 add_global
 0 8539 add_method
+2 19400 add_elif
 0 29960 add_slice
 0 20292 add_subscript
 0 323 add_with
@@ -631,6 +632,7 @@ PRIORS = """
 0 1726 bind_name
 0 38 boolean_to_bits
 0 56670 call_expression
+1 1650 bind_where_read
 0 183 call_to_assign
 0 9 catch_more
 0 101 change_bool
@@ -668,6 +670,8 @@ PRIORS = """
 0 39991 extend_by_copy
 0 2 finally_to_plain
 0 5 gather_not
+3.1 200 format_value|>. n ( 2 )
+1.9 3600 format_value
 0 21958 guard_start
 0 28 if_to_elif
 0 270 indent_in
@@ -754,7 +758,7 @@ _CALLED = {  # strategies for which templates are called, as operators are by `S
     "flow": "move_statement rebuild_branches return_expression assign_expression call_expression copy_varied",
     "arithmetic": "extend_by_copy initial_value insert_term swap_atom",
     "conversions": "default_none concat_item star_argument",
-    "order": "swap_places change_twice merge_assignments", "names": "move_statement default_none",
+    "order": "swap_places change_twice merge_assignments", "names": "move_statement default_none bind_where_read",
 }  # fmt: skip
 
 

@@ -99,6 +99,7 @@ def _variants(code: Code, n: ast.AST) -> Iterator[tuple[tuple[int, int], str]]:
             yield from ((span, str(v)) for v in (value + 1, value - 1) if v >= 0)
         case ast.Name(id=name) if code.fields[n] != "func":
             yield from ((span, b) for b in near_names(code, n, code.type(n), 5) if b != name)
+            yield from ((span, f"{name} {step} 1") for step in "-+" if code.fields[n] == "slice")
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op, right=right):
             gap, old, new = (code.spans[left][1], code.spans[right][0]), *("+-" if isinstance(op, ast.Add) else "-+")
             yield gap, code.source[slice(*gap)].replace(old, new, 1)
@@ -447,3 +448,48 @@ def catch_more(code):
             text = f"({', '.join(found)})" if len(found) > 1 else found[0]
             if text != code.source[slice(*outer(code, h.type))]:
                 yield h, (Splice(*outer(code, h.type), text),)
+
+# %% ../../nbs/repair/18_templates.ipynb #476b373d
+@template("N")
+def bind_where_read(code):
+    "A name bound nowhere takes the place of an assigned one; an unread parameter that of another name everywhere"
+    lost = [b.name for b in code.bindings[code.tree] if b.at < 0][:4]
+    for home in code.nodes(*FUNCTIONS):
+        names = [n for n in _inside(code, home, ast.Name) if code.fields[n] != "func"]
+        read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
+        idle = [
+            p.name
+            for p in code.bindings.get(home, ())
+            if p.kind == "parameter" and p.name not in (*read, "self", "cls")
+        ]
+        for old in list(dict.fromkeys(n.id for n in names))[:12]:
+            places_ = [n for n in names if n.id == old]
+            for new in [n for n in (*lost, *idle[:3]) if n != old] if old not in lost else []:
+                yield home, tuple(Splice(*code.spans[n], new) for n in sorted(places_, key=lambda n: code.spans[n]))
+                for n in places_[:4] if new in lost else ():
+                    if isinstance(n.ctx, ast.Store):
+                        yield n, (Splice(*code.spans[n], new),)
+    for n in code.nodes(ast.Expr):  # `a, b == c`
+        if isinstance(n.value, ast.Tuple) and isinstance(last := n.value.elts[-1], ast.Compare):
+            at = code.source.find("==", code.spans[last.left][1], code.spans[last][1])
+            if at >= 0:
+                yield n, (Splice(at, at + 2, "="),)
+
+
+@template("C")
+def add_elif(code):
+    "A chain of `if` gets one more test, like those that are there or of two names, with a statement like theirs"
+    for s in [s for s in code.nodes(ast.If) if lines_of(code, s) and not (s.orelse and is_elif(code, s.orelse[0]))]:
+        end, space = code.spans[s.body[-1]][1], margin(code, s)
+        names = near_names(code, s.body[-1], "int", 4)
+        tests = [*varied(code, s.test, 16), *(f"{a} == {b}" for a in names for b in (*names, "0", "1") if a != b)]
+        simple = [
+            t for b in (s.body, s.orelse) for t in b[-1:] if t.lineno == t.end_lineno and not isinstance(t, COMPOUND)
+        ]
+        lines = list(dict.fromkeys(text for t in simple for text in (code.text(t), *varied(code, t, 6))))
+        lines += [
+            f"{code.text(t.targets[0])} = {v}" for t in simple if isinstance(t, ast.Assign) for v in ("0", "1", "-1")
+        ]
+        for test in dict.fromkeys(tests):
+            for line in lines[:10]:
+                yield s, (Splice(end, end, f"\n{space}elif {test}:\n{space}    {line}"),)

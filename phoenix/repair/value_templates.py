@@ -327,6 +327,29 @@ def string_argument(code):
             for name in ("lower", "upper", "strip", "split", "items", "values", "keys"):
                 yield n, (Splice(code.spans[n][1], code.spans[n][1], f".{name}()"),)
 
+# %% ../../nbs/repair/19_value_templates.ipynb #6f7068c1
+_WIDE = "str({0}).zfill(2);str({0}).zfill(3);f'{{{0}:.1f}}';f'{{{0}:.2f}}';f'{{{0}:.3f}}';round({0}, 2)"
+_WIDE = f"{_WIDE};round({{0}}, 1);round({{0}});f'{{{{{{0}}:02x}}}}';str({{0}}).rjust(2);'%.6f' % {{0}}".split(";")
+
+
+@template("A")
+def format_value(code):
+    "`str(a)` and what is printed, joined or returned becomes `str(a).zfill(2)`, `f'{a:.2f}'`, `round(a, 2)`"
+    for n in [n for n in places(code) if not isinstance(n, (ast.Constant, ast.JoinedStr, ast.Compare, ast.BoolOp))]:
+        parent, field = code.parents[n], code.fields[n]
+        shown = field == "args" and getattr(getattr(parent, "func", None), "id", "") in ("print", "str")
+        joined = isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Add) and code.type(n) in ("str", None)
+        if shown or joined or field == "elt" or isinstance(parent, ast.Return):
+            text = code.text(n)
+            for form in _WIDE if "'" not in text and '"' not in text and "{" not in text else _WIDE[:2]:
+                yield n, put(code, n, form.format(text), atomic=True)
+            if getattr(getattr(n, "func", None), "id", "") == "round" and len(n.args) == 2:
+                a, k = code.text(n.args[0]), code.text(n.args[1])
+                yield n, put(code, n, f"'{{:.{k}f}}'.format({a})", atomic=True)
+            if code.type(n) in ("str", None):
+                for tail in ("zfill(2)", "zfill(3)", "zfill(4)", "zfill(8)", "rstrip()"):
+                    yield n, put(code, n, f"{operand(code, n)}.{tail}", atomic=True)
+
 # %% ../../nbs/repair/19_value_templates.ipynb #f775d8c9
 _ATOMS = {"int": "0 1 2 -1", "str": "''", "bool": "True False", "list": "[]", None: "0 1 None ''"}
 _ONE_ARGUMENT = "len int str sum max min sorted abs list set ord chr float bool reversed tuple".split()

@@ -9,11 +9,11 @@ __all__ = ['Frontier', 'SearchReport', 'stage_of', 'RepairSearch', 'example_call
 import ast
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from heapq import heappop, heappush, nsmallest
-from itertools import islice
+from itertools import islice, takewhile
 from math import exp, inf
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from phoenix.repair.rank import (
     Candidate, Ranker, View, blanked, candidate_of, edits_of, prior_ranker, repair_operators, tiers_of,
 )  # fmt: skip
 from .spectrum import code_of, fault_of, line_faults, mixed_faults
+from ..sandbox.runner import SandboxError
 
 # %% ../../nbs/repair/30_verify.ipynb #81b12667
 class Frontier:
@@ -45,7 +46,13 @@ class Frontier:
         self.end = inf  # as `time.monotonic` counts; nothing is listed then, and None is given out
 
     def use(self, ranker: Ranker) -> None:
-        "Rank what is left by another ranker"
+        "Rank what is left by another ranker; one that is not the prior is told of many edits at once"
+        self.ranker = prior_ranker
+        until = min(time.monotonic() + _PAUSE, self.end)
+        while (
+            ranker is not prior_ranker and self.listed < _AT_ONCE and len(self.streams) > 1 and time.monotonic() < until
+        ):
+            self._list()
         self.ranker = ranker
         self._rank([])
 
@@ -88,7 +95,7 @@ class Frontier:
         while self.given or self.waiting or self.streams:
             if self.given:
                 yield self.given.pop(0)
-            elif self._due(given) and time.monotonic() < self.end:
+            elif self._due(given) and (time.monotonic() < self.end or not self.listed):
                 self._list()
             elif self.waiting:
                 score, _, edit = heappop(self.waiting)
@@ -102,6 +109,8 @@ class Frontier:
 
 
 _FIRST = 2000  # edits of the first tier at most that are listed before the first is given out
+_AT_ONCE, _PAUSE = 3000, 0.4  # edits that a ranker which is not the prior is told of first; seconds to list them
+_BEFORE = 24  # candidates that are given out before another ranker is waited for
 _QUICK = 64  # candidates that are given out before more are listed
 _SHARE = 0.5  # of the time goes into listing, while candidates run
 _SLICE = 256  # edits that are listed at one time
@@ -148,6 +157,11 @@ def stage_of(sign: str) -> tuple[int, int]:
     return kind, int(number) if number.isdigit() else 0
 
 # %% ../../nbs/repair/30_verify.ipynb #d80fe32c
+def _further(new: str, old: str) -> bool:
+    "Whether a case comes further, or as far and fails in another way: of two faults in a line the first may be mended"
+    return stage_of(new) > stage_of(old) or (stage_of(new) == stage_of(old) and ":" in new and new != old)
+
+# %% ../../nbs/repair/30_verify.ipynb #cb222cda
 class RepairSearch:
     "Best-first search for a patch that passes all cases, until time is up; `ValueError` for no time"
 
@@ -174,6 +188,8 @@ class RepairSearch:
         self.kept = 0.3  # seconds for the choice and its confirmation
         self.given: list[Candidate] = []
         self.next_ranker: Ranker | None = None
+        self.expected = 0.0  # until when another ranker is waited for, behind the first candidates; by `clock`
+        self.start = self.best = _State(harness.task.source)  # of the programs that were run under all cases
 
     def use(self, ranker: Ranker) -> None:
         "Rank what is left by another ranker; may be called from another thread"
@@ -194,29 +210,35 @@ class RepairSearch:
         self.plausible.append((candidate, operators))
 
     def run(self) -> SearchReport:
-        "Search, choose, confirm"
-        return _run(self)
+        "Search, choose, confirm; what still runs when the time is over is ended, and the best that is known told"
+        with self.harness.limited(time.monotonic() + self.left):
+            try:
+                return _searched(self)
+            except SandboxError:
+                if time.monotonic() < self.harness.end:
+                    raise
+        self.notes.append("the time was over")
+        return _report(self, None)
 
-# %% ../../nbs/repair/30_verify.ipynb #cb222cda
-def _run(search: RepairSearch) -> SearchReport:
-    source = search.harness.task.source
+# %% ../../nbs/repair/30_verify.ipynb #ad2421a4
+def _searched(search: RepairSearch) -> SearchReport:
+    source = search.start.text
     if syntax_error(source):
-        start, states = _State(source), _parsed(search, source)
+        states = _parsed(search, source)
+        search.best = states[0] if states else search.start
     else:
-        asked = search.clock()
         base = search.harness.baseline()
-        search.kept = min(search.kept + 1.5 * (search.clock() - asked), search.seconds / 4)
-        start = _State(source, tuple(case.passed for case in base.cases))
-        if start.outcomes and all(start.outcomes):
-            return _answer(search, start, start)
-        states = [start] if start.outcomes else []
-    best = states[0] if states else start
+        search.kept = min(search.kept + 1.5 * search.harness.took, search.seconds / 4)
+        search.start = search.best = _State(source, tuple(case.passed for case in base.cases))
+        if base.cases and not base.failing:
+            return _report(search, None)
+        states = [search.start] if base.cases else []
     while True:
         for state in states[:2]:
             if not search.plausible and search.left > search.kept:
-                best = max(best, _explored(search, state), key=lambda s: s.passed)
+                _explored(search, state)
         refuted = bool(search.plausible)
-        report = _answer(search, start, best)
+        report = _answer(search)
         if report.status == "passes" or not refuted or search.left <= search.kept:
             return report  # else what passed did not pass alone, and the search goes on
 
@@ -254,9 +276,10 @@ def _outcomes(search: RepairSearch, candidates: Iterable[Candidate], state: _Sta
         if verdict.passed == verdict.total > 0:
             search.passes(c, made)
         found.append(_State(c.text, tuple(o is True for o in verdict.outcomes), state.score + c.score, made))
+        search.best = max(search.best, found[-1], key=lambda s: s.passed)
     return found
 
-# %% ../../nbs/repair/30_verify.ipynb #ad2421a4
+# %% ../../nbs/repair/30_verify.ipynb #54fab8aa
 _SINGLES, _DEEPER = 0.45, 0.85  # of the time: until then single edits, then those of programs that come further
 
 
@@ -267,18 +290,17 @@ class _Found(NamedTuple):
     nearer: dict[str, tuple[str, Candidate]]  # that come further, with their signs
 
 
-def _explored(search: RepairSearch, state: _State) -> _State:
-    "Single edits of a program, then of those that it becomes; the best that was found"
+def _explored(search: RepairSearch, state: _State) -> None:
+    "Single edits of a program, then of those that it becomes"
     frontier, now = _frontier(search, state), search.clock()
     stream, end = iter(frontier), now + max(0.0, search.left - search.kept)
-    found, best, started = _Found({}, {}), state, next(search.harness.run([state.text], until=end), None)
+    found, started = _Found({}, {}), next(search.harness.run([state.text], until=end), None)
     state = state._replace(sign=started.sign if started else "")
     _singles(search, frontier, stream, state, now + _SINGLES * (end - now), found)
     if not search.plausible:
-        best = _deeper(search, state, frontier, found, now + _DEEPER * (end - now))
+        _deeper(search, state, frontier, found, now + _DEEPER * (end - now))
     if not search.plausible:
         _singles(search, frontier, stream, state, end, found)
-    return best
 
 
 def _frontier(search: RepairSearch, state: _State) -> Frontier:
@@ -303,7 +325,7 @@ def _singles(search: RepairSearch, frontier: Frontier, stream: Iterator[Candidat
             search.passes(c, (*state.operators, c.operator))
         elif any(verdict.outcomes[i] for i in failing):
             found.partial[c.text] = c
-        elif stage_of(verdict.sign) > stage_of(state.sign):
+        elif _further(verdict.sign, state.sign):
             found.nearer[c.text] = verdict.sign, c
 
 
@@ -311,6 +333,8 @@ def _texts(search: RepairSearch, frontier: Frontier, stream: Iterator[Candidate 
            by_text: dict[str, Candidate]) -> Iterator[str]:  # fmt: skip
     after, last, frontier.end = 0, end, time.monotonic() + end - search.clock()
     while search.clock() < min(end, last):
+        while len(search.tried) > _BEFORE and search.clock() < min(search.expected, end) and not search.next_ranker:
+            time.sleep(0.005)
         if search.next_ranker:
             search.ranker, search.next_ranker = search.next_ranker, None
             frontier.use(search.ranker)
@@ -329,7 +353,7 @@ def _texts(search: RepairSearch, frontier: Frontier, stream: Iterator[Candidate 
             yield c.text
 
 # %% ../../nbs/repair/30_verify.ipynb #f6d087d9
-def _deeper(search: RepairSearch, state: _State, frontier: Frontier, found: _Found, end: float) -> _State:
+def _deeper(search: RepairSearch, state: _State, frontier: Frontier, found: _Found, end: float) -> None:
     "Programs that pass more cases, or come further: pairs of their edits, then the single edits of the best of them"
     now = search.clock()
     some = sorted(found.partial.values(), key=lambda c: -c.score)[:200]
@@ -340,30 +364,36 @@ def _deeper(search: RepairSearch, state: _State, frontier: Frontier, found: _Fou
         groups[s.outcomes].append(s)
     pairs = (c for c in _pairs(frontier, [*groups.values()]) if c.text not in search.tried)
     if better and not search.plausible:
-        better += _outcomes(search, pairs, state, now + 0.5 * (end - now))
+        _outcomes(search, pairs, state, now + 0.5 * (end - now))
     tops, now = _furthest(state, [*groups.values()], found), search.clock()
     firsts = [frontier.edits[s.text] for s in tops if s.text in frontier.edits]
     _two(search, frontier, state, firsts, now + 0.4 * (end - now))
-    better += _in_turn(search, tops, end)
+    _in_turn(search, tops, end)
     _two(search, frontier, state, [*islice(frontier.edits.values(), 100)], end)
-    return max([state, *better], key=lambda s: s.passed)
 
 
-_MORE, _LIKER, _AGAIN = 4.0, 0.5, 1.0  # what a top gains for passing more, for likeness, and loses for each like it
+_MORE, _LIKER = 4.0, 0.5  # what a top gains for passing more, and for likeness
+_AGAIN, _SAME = 1.0, 0.5  # what it loses for each before it that comes as far, and for each by the same operator
 
 
 def _furthest(state: _State, groups: list[list[_State]], found: _Found, most: int = 12) -> list[_State]:
     "The programs to go on from: of those that pass more and those that come further, the likeliest, of many kinds"
-    signs: dict[str, list[Candidate]] = defaultdict(list)
+    valued: list[tuple[float, Any, _State]] = [
+        (s.score + _MORE, s.outcomes, s) for group in groups for s in group[:most]
+    ]
     for sign, c in found.nearer.values():
-        signs[sign].append(c)
-    valued = [(s.score + _MORE - _AGAIN * i, s) for group in groups for i, s in enumerate(group[:most])]
-    for sign, candidates in signs.items():
         kind, number = stage_of(sign)
-        for i, c in enumerate(sorted(candidates, key=lambda c: -c.score)[:most]):
-            s = _State(c.text, state.outcomes, c.score, (*state.operators, c.operator), sign)
-            valued.append((c.score + _LIKER * number * (kind == 2) - _AGAIN * i, s))
-    return [s for _, s in sorted(valued, key=lambda pair: -pair[0])[:most]]
+        s = _State(c.text, state.outcomes, c.score, (*state.operators, c.operator), sign)
+        valued.append((c.score + _LIKER * number * (kind == 2), sign, s))
+    valued.sort(key=lambda row: -row[0])
+    alike, chosen = Counter(), []
+    lost = lambda row: _AGAIN * alike[row[1]] + _SAME * alike[row[2].operators[-1]]
+    while valued and len(chosen) < most:
+        row = max(valued[:400], key=lambda row: row[0] - lost(row))
+        valued.remove(row)
+        alike.update((row[1], row[2].operators[-1]))
+        chosen.append(row[2])
+    return chosen
 
 
 def _two(search: RepairSearch, frontier: Frontier, state: _State, firsts: list[Edit], end: float) -> None:
@@ -385,22 +415,20 @@ def _made(frontier: Frontier, a: Edit, b: Edit, score: float) -> Candidate | Non
     return Candidate(text, score, f"{a.operator} and {b.operator}", frontier.code.line(min(a.start, b.start)))
 
 
-def _in_turn(search: RepairSearch, tops: list[_State], end: float) -> list[_State]:
-    "The single edits of some programs, the first of each first; those that pass most cases"
+def _in_turn(search: RepairSearch, tops: list[_State], end: float) -> None:
+    "The single edits of some programs, the first of each first"
     open_: dict[str, tuple[Frontier, Iterator[Candidate | None], _Found]] = {}
-    states: list[_State] = []
     for most in (60, 240, 1000):
         for s in tops:
             if search.plausible or search.clock() > end:
-                return states
+                return
             if s.text not in open_:
                 frontier = _frontier(search, s)
                 open_[s.text] = frontier, iter(frontier), _Found({}, {})
             frontier, stream, found = open_[s.text]
             known = {*found.partial}
             _singles(search, frontier, islice(stream, most), s, end, found)
-            states += _outcomes(search, [c for c in found.partial.values() if c.text not in known][:10], s, end)
-    return states
+            _outcomes(search, [c for c in found.partial.values() if c.text not in known][:10], s, end)
 
 
 def _pairs(frontier: Frontier, groups: list[list[_State]], most: int = 4) -> Iterator[Candidate]:
@@ -481,6 +509,15 @@ def changed_characters(before: str, after: str) -> int:
     return max(len(before), len(after)) - i - j
 
 
+def _behaviours(search: RepairSearch, texts: list[str], calls: list[str]) -> list[tuple]:
+    "What calls give under some texts; all alike if that takes the time that a confirmation needs"
+    with search.harness.limited(time.monotonic() + max(0.05, search.left - search.kept / 2)):
+        try:
+            return search.harness.behaviours(texts, calls)
+        except SandboxError:
+            return [()] * len(texts)
+
+
 def choose(search: RepairSearch, most: int = 60) -> tuple[Candidate, tuple[str, ...], float]:
     "The patch by eq. P30.1 among those that passed, its operators, and the share of the weight that behaves like it"
     source, found = search.harness.task.source, search.plausible[:most]
@@ -488,7 +525,7 @@ def choose(search: RepairSearch, most: int = 60) -> tuple[Candidate, tuple[str, 
     weight = {text: exp(v - max(value.values())) for text, v in value.items()}
     examples = example_calls(search.harness.task) if len(found) > 1 and search.left > 0.1 else []
     calls = generate_calls(source, examples, 24, random.Random(f"{search.seed} {source}"))
-    told = search.harness.behaviours([c.text for c, _ in found], calls) if calls else [()] * len(found)
+    told = _behaviours(search, [c.text for c, _ in found], calls) if calls else [()] * len(found)
     groups: dict[Any, list[tuple[Candidate, tuple[str, ...]]]] = defaultdict(list)
     for patch, behaviour in zip(found, told, strict=True):
         groups[behaviour].append(patch)
@@ -497,29 +534,39 @@ def choose(search: RepairSearch, most: int = 60) -> tuple[Candidate, tuple[str, 
     return *max(best, key=lambda patch: value[patch[0].text]), mass(best) / mass(found)
 
 # %% ../../nbs/repair/30_verify.ipynb #32b26c10
-def _answer(search: RepairSearch, start: _State, best: _State) -> SearchReport:
-    "The report: the chosen patch that passes alone too, or the best program that was found"
-    chosen, agreed, total = None, 0.0, len(start.outcomes) or len(best.outcomes)
-    made: tuple[str, ...] = ()
-    while search.plausible and chosen is None:
-        candidate, made, agreed = choose(search)
+def _answer(search: RepairSearch) -> SearchReport:
+    "The report on the chosen patch that passes alone too, or on the best program that was found"
+    while search.plausible:
+        candidate, operators, agreed = choose(search)
         if search.harness.confirm(candidate.text):
-            chosen = candidate
-            others = sorted((c for c, _ in search.plausible if c is not chosen), key=lambda c: -c.score)
-        else:
-            search.notes.append(f"{candidate.operator} in line {candidate.line} passed beside others, but not alone")
-            search.plausible = [patch for patch in search.plausible if patch[0] is not candidate]
-    spent = search.clock() - search.began
-    tail = search.harness.executions, search.first, search.rounds, spent
+            return _report(search, candidate, operators, agreed)
+        search.notes.append(f"{candidate.operator} in line {candidate.line} passed beside others, but not alone")
+        search.plausible = [patch for patch in search.plausible if patch[0] is not candidate]
+    return _report(search, None)
+
+
+def _report(
+    search: RepairSearch,
+    chosen: Candidate | None,  # and confirmed
+    operators: tuple[str, ...] = (),
+    agreed: float = 0.0,
+) -> SearchReport:
+    start, best = search.start, search.best
+    total, others = len(start.outcomes) or len(best.outcomes), ()
+    if not chosen and search.plausible:  # no time was left to confirm it
+        patch, made = max(search.plausible, key=lambda patch: patch[0].score)
+        best = _State(patch.text, (True,) * max(1, total), patch.score, made)
+    code, status, passed = start.text, "nothing", start.passed
     if chosen:
-        found = SearchReport(chosen.text, "passes", total, total, (chosen, *others), *tail, agreed, made)
+        others = sorted((c for c, _ in search.plausible if c is not chosen), key=lambda c: -c.score)
+        code, status, passed = chosen.text, "passes", total
     elif start.outcomes and all(start.outcomes):
-        found = SearchReport(start.text, "passes", total, total, (), *tail, 1.0)
+        status, agreed = "passes", 1.0
     elif best.text != start.text and (best.passed > start.passed or not start.outcomes):
-        found = SearchReport(best.text, "improved", best.passed, total, (), *tail, 0.0, best.operators)
-    else:
-        found = SearchReport(start.text, "nothing", start.passed, total, (), *tail)
-    return replace(found, notes=tuple(search.notes))
+        code, status, passed, operators = best.text, "improved", best.passed, best.operators
+    plausible = (chosen, *others) if chosen else ()
+    tail = search.harness.executions, search.first, search.rounds, search.clock() - search.began
+    return SearchReport(code, status, passed, total, plausible, *tail, agreed, operators, tuple(search.notes))
 
 # %% ../../nbs/repair/30_verify.ipynb #e3ea7997
 def propose(
@@ -527,11 +574,14 @@ def propose(
     ranker: Ranker = prior_ranker,
     most: int = 50,
     withheld: Iterable[str] = (),
+    until: float = inf,  # as `time.monotonic` counts: what is listed then is all
 ) -> list[Candidate]:  # the best first; repairs of syntax for what does not parse
     "What may mend a program, when nothing can be run"
     if not syntax_error(view.source):
         faults = view.faults or line_faults(view.source)
         found = Frontier(view._replace(faults=faults), ranker, repair_operators(withheld))
-        return [*islice(filter(None, found), most)]
-    edits = islice(repairs_of_syntax(view.source), most)
-    return [Candidate(apply_edits(view.source, e), -i / 2, e.operator, 1, "syntax") for i, e in enumerate(edits)]
+        found.end = until
+        return [c for c in islice(iter(found), most) if c]
+    some = zip(range(most), repairs_of_syntax(view.source), strict=False)
+    edits = takewhile(lambda pair: pair[0] == 0 or time.monotonic() < until, some)
+    return [Candidate(apply_edits(view.source, e), -i / 2, e.operator, 1, "syntax") for i, e in edits]

@@ -7,7 +7,7 @@ __all__ = []
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #9b98ca28
 import torch
-from ..launch import launch
+from ..launch import is_plain, launch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -821,11 +821,6 @@ def _(dout, dlast, u, delta, A, B, C, D, z, bias, state, opens, closes, carries,
     return tuple(plain(x) for x in (u, delta, A, B, C, D, z, bias, state))
 
 # %% ../../nbs/ssm/50_triton_scan.ipynb #4b6d0182
-def _is_plain(x: Tensor) -> bool:
-    "Whether nothing records or stands in for the tensor, so that its kernels may be started at once"
-    return type(x) is Tensor and not torch.compiler.is_compiling()
-
-
 def _keep(ctx, inputs, output):
     *tensors, _, ctx.softplus, ctx.reverse, ctx.columns, _ = inputs
     ctx.save_for_backward(*tensors, output[2])
@@ -836,7 +831,7 @@ def _gradient(ctx, dy, dlast, _):
     *inputs, carries = ctx.saved_tensors
     dy = torch.zeros(inputs[0].shape, dtype=inputs[0].dtype, device=carries.device) if dy is None else dy.contiguous()
     dlast = None if dlast is None else dlast.contiguous()
-    run = _backward if _is_plain(dy) else _scan_backward
+    run = _backward if is_plain(dy) else _scan_backward
     grads = run(dy, dlast, *inputs, carries, ctx.softplus, ctx.reverse, ctx.columns)
     grads = [None if x is None else g for g, x in zip(grads, inputs[:9], strict=True)]
     return *grads, *[None] * 7
@@ -892,7 +887,7 @@ def _one_pass(u, delta, A, B, C, D, z, bias, softplus, state, sequences, opens, 
     A, D, bias, state = (x if x is None else x.float().contiguous() for x in (A, D, bias, state))
     inputs = u, delta, A, B, C, D, z, bias, state
     learns = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
-    run = _scan if not _is_plain(u) else _Eager.apply if learns else _forward
+    run = _scan if not is_plain(u) else _Eager.apply if learns else _forward
     y, last, _ = run(*inputs, opens, closes, sequences, softplus, reverse, columns, learns)
     return y, last[..., : last.shape[-1] - odd] if odd else last
 

@@ -70,6 +70,9 @@ if TYPE_CHECKING:
         literal, alike, Task, is_about_inputs, task_of, passes_examples, wanted_kind, rating, ranked, Options, search,
         condition_of
     )
+    from .idioms import (
+        manner_of, plain, idiom
+    )
     from .readings import (
         value, condition, clause
     )
@@ -77,7 +80,7 @@ if TYPE_CHECKING:
         NotRendered, Writer, tidy, imports_of, guard_lines, render
     )
     from .commands import (
-        State, command
+        State, rebound, command
     )
     from .guards import (
         GuardTest, guards_of, written
@@ -114,7 +117,7 @@ if TYPE_CHECKING:
         STAGES, Encoder, Refiner, PipelineConfig, Event, Solution, show_events, RLMPipeline, stage_times
     )
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['backends', 'classes', 'commands', 'constraints', 'debug', 'decompose', 'enumerate', 'evidence', 'failures', 'generate', 'guards', 'kinds', 'known_lists', 'known_numbers', 'known_texts', 'language', 'operations', 'phrases', 'pipeline', 'plans', 'probes', 'properties', 'readings', 'roles', 'scopes', 'searching', 'sentences', 'signatures', 'stories', 'strategies', 'techniques', 'variables', 'writing'], {
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['backends', 'classes', 'commands', 'constraints', 'debug', 'decompose', 'enumerate', 'evidence', 'failures', 'generate', 'guards', 'idioms', 'kinds', 'known_lists', 'known_numbers', 'known_texts', 'language', 'operations', 'phrases', 'pipeline', 'plans', 'probes', 'properties', 'readings', 'roles', 'scopes', 'searching', 'sentences', 'signatures', 'stories', 'strategies', 'techniques', 'variables', 'writing'], {
     'kinds': [
         'CONSTRAINT_TYPES', 'ROLES', 'VariableType', 'TypeInfo', 'type_of_annotation', 'type_of_value',
         'type_of_literal', 'type_of_words', 'Constraint', 'ExtractedVariable', 'python_annotation', 'Example',
@@ -186,6 +189,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['backends', 'class
         'literal', 'alike', 'Task', 'is_about_inputs', 'task_of', 'passes_examples', 'wanted_kind', 'rating', 'ranked',
         'Options', 'search', 'condition_of'
     ],
+    'idioms': [
+        'manner_of', 'plain', 'idiom'
+    ],
     'readings': [
         'value', 'condition', 'clause'
     ],
@@ -193,7 +199,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['backends', 'class
         'NotRendered', 'Writer', 'tidy', 'imports_of', 'guard_lines', 'render'
     ],
     'commands': [
-        'State', 'command'
+        'State', 'rebound', 'command'
     ],
     'guards': [
         'GuardTest', 'guards_of', 'written'

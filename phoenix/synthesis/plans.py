@@ -121,6 +121,12 @@ def _in_section(line: str, section: str, names: set[str], said: dict[str, str]) 
         return None
     if section.startswith("raise") and (m := re.match(r"^\s*(\w+(?:Error|Exception))\s*:?\s*(.*)$", line)):
         return f"Raises {m[1]} {m[2]}"
+    if section.startswith(("return", "yield")) and re.fullmatch(
+        r"\s*(?:list|dict|tuple|set|str|int|float|bool|None|array|number|string|integer|bytes)"
+        r"(?: of [\w ]+|\[.*\])?(?:,? or None| \| None|, optional)?\s*",
+        line,
+    ):
+        return None  # the type alone, as numpydoc has it
     if section.startswith("return") and (m := re.match(r"^\s*([\w\[\], .|]+?):\s+(.*)$", line)):
         return f"Returns {m[2]}"
     return None if section.startswith("example") else line
@@ -131,7 +137,10 @@ def prose_of(specification: Specification) -> tuple[str, dict[str, str]]:
     names = {o.name for o in specification.inputs}
     said: dict[str, str] = {}
     section, out = "", []
-    for line in _without_blocks(specification.text[:_LONGEST]).split("\n"):
+    lines = _without_blocks(specification.text[:_LONGEST]).split("\n")
+    if len(lines) > 2 and re.match(r"\s*(?:title|subject|summary|ticket|issue|story)\b[^.]{0,80}$", lines[0], re.I):
+        lines = lines[1:]  # a heading
+    for line in lines:
         name, sentence = _told(line)
         if m := _SECTION.match(line):
             section = m[1].lower()

@@ -123,6 +123,7 @@ _UNARY = (  # a property, what it is, of what
     (r"absolute values?|magnitudes?|absolute amounts?", "abs({0})", "same", "num"),
     (r"square roots?", "math.sqrt({0})", "float", "num"),
     (r"negatives?|opposites?", "-{0}", "same", "num"),
+    (r"opposites?|negations?", "not {0}", "bool", "bool"),
     (r"first (?:letter|character)s?|initials?", "{0}[0]", "str", "str"),
     (r"last (?:letter|character)s?", "{0}[-1]", "str", "str"),
     (r"lower[- ]?case(?: form| version)?|lower[- ]?cased (?:form|version)", "{0}.lower()", "str", "str"),
@@ -149,6 +150,16 @@ def _applies(need: str, v: Value) -> bool:
         return v.type in ("int", "float", "Any")
     if need == "str":
         return v.type in ("str", "Any")
+    if need == "bool":
+        return v.type == "bool"
+    if need == "text":
+        return v.type == "str"
+    if need == "list":
+        return head_of(v) == "list"
+    if need == "record":
+        return head_of(v) in ("dict", "Any")
+    if need == "holder":
+        return is_many(v) and head_of(v) != "Any"
     if need == "many":
         return head_of(v) in ("str", "list", "dict", "tuple", "set", "Any")
     if need == "nums":
@@ -184,6 +195,10 @@ def prop(phrase: str, sc: Scope) -> Value | None:
         found = unary(p, sc.it)
         if found:
             return found
+        words, own = [stem(o) for o in p.split()], f"{sc.it.code}["
+        among = [v for n, v in sc.nouns.items() if len(words) == 2 and n in words and v.code.startswith(own)]
+        if len(among) == 1:
+            return among[0]  # "the due date" for the field "due"
         if head_of(sc.it) == "dict" and (m := re.fullmatch(r"«(\d+)»(?: field| key| value)?", p)):
             return Value(f"{sc.it.text}[{sc.quotes[int(m[1])]!r}]", "Any")
     return value(p, sc)
@@ -200,7 +215,12 @@ def prop_of(phrase: str, x: Value, sc: Scope) -> Value | None:
     for noun, part in (*x.parts, *x.inner):
         if noun.lstrip("#") == key:
             return replace(part, code=part.code.replace("{x}", x.text))
-    return unary(p, x)
+    if (found := unary(p, x)) is not None or head_of(x) != "dict":
+        return found
+    among = [
+        v for n, v in sc.nouns.items() if len(key.split()) == 2 and n in key.split() and v.code.startswith(f"{x.code}[")
+    ]
+    return among[0] if len(among) == 1 else None  # "the due date" for the field "due"
 
 
 def key_of(v: Value, phrase: str, sc: Scope) -> tuple[str, str, Value] | None:
@@ -799,9 +819,10 @@ def _slices(p: str, sc: Scope) -> Value | None:
         if n and v is not None and head_of(v) in ("list", "str", "tuple"):
             if m[1] == "first":
                 return Value(f"{v.text}[:{n.code}]", v.type, one=v.one, inner=v.inner)
-            cut = f"[-{n.code}:]" if n.code.isdigit() else f"[len({v.code}) - {n.code}:]"
+            cut = f"[-{n.code}:]" if n.code.isdigit() else f"[max(len({v.code}) - {n.text}, 0):]"
             return Value(v.text + cut, v.type, one=v.one, inner=v.inner)
-    if m := re.fullmatch(r"(?:the )?(first|last|second|third|second to last) (.+)", p):
+    several = re.match(r"(?:the )?(?:first|last|second|third) (?:letter|character)s (?:of|in|from) ", p)
+    if (m := re.fullmatch(r"(?:the )?(first|last|second|third|second to last) (.+)", p)) and not several:
         rest = re.sub(
             r"^(?:element|item|number|value|one|entry|character|letter|word|part|string)s? (?:of|in|" r"from) ",
             "",
@@ -1421,6 +1442,8 @@ def _comparison(p: str, x: Value, sc: Scope) -> str | None:
         a, b = number_of(m[1], sc), number_of(m[2], sc)
         if a and b:
             return f"not {a.text} <= {t} <= {b.text}"
+    if (m := re.fullmatch(r"(?:from )?(.+?) (?:on|onwards?|and up|upwards?)", p)) and (v := number_of(m[1], sc)):
+        return f"{t} >= {v.text}"
     for pattern, sign in _COMPARE:
         if m := re.fullmatch(rf"(?:{pattern})(?: or equal to)? ?(.+)", p):
             rest = m[1]
@@ -1624,6 +1647,8 @@ def _modal(p: str, x: Value, sc: Scope) -> str | None:
 
 def _denied(p: str, x: Value, sc: Scope) -> str | None:
     "not, neither"
+    if re.search(r"\b(?:and|or|but) (?:whose|that|which|who|has|have|is|are|with)\b", p):
+        return None
     if m := re.fullmatch(r"(?:not|does not|do not|doesn't|isn't|aren't|is not|are not|cannot|neither)" r"\s+(.+)", p):
         if m2 := re.fullmatch(r"(.+?) (?:or|nor) (.+)", m[1]):
             a, b = condition(m2[1], x, sc), condition(m2[2], x, sc)
@@ -1658,8 +1683,6 @@ def _member(p: str, x: Value, sc: Scope) -> str | None:
 def _at_an_end(p: str, x: Value, sc: Scope) -> str | None:
     "How a text begins or ends"
     t = x.text
-    if x.type not in ("str", "Any"):
-        return None
     for pattern, call in (
         (r"(?:starts?|begins?|starting|beginning|start|begin) with (?:an? |the )?(.+)", "startswith"),
         (r"(?:ends?|ending) (?:with|in) (?:an? |the )?(.+)", "endswith"),
@@ -1676,8 +1699,6 @@ def _at_an_end(p: str, x: Value, sc: Scope) -> str | None:
 def _made_of(p: str, x: Value, sc: Scope) -> str | None:
     "A text of nothing but some characters"
     t = x.text
-    if x.type not in ("str", "Any"):
-        return None
     if m := re.fullmatch(
         r"(?:consists?|consisting|is made|made|is made up|composed) (?:only |entirely |solely "
         r"|purely )?(?:of|up of) (?:only )?(.+)|(?:contains?|has|containing|with|have) (?:only|"
@@ -1701,6 +1722,7 @@ def _made_of(p: str, x: Value, sc: Scope) -> str | None:
                 sign = {"at least ": ">=", "at most ": "<="}.get(q[1] or "", "==")
                 return f"len({x.code}) {sign} {k.text} and all({test} for {n} in {t})"
         n = sc.fresh("character")
+        what = what.replace(", and ", " or ").replace(" and ", " or ")
         test = condition(what, Value(n, "str"), sc.inside(Value(n, "str"), {}, [n]))
         return f"all({test} for {n} in {t})" if test else None
     return None
@@ -1709,8 +1731,6 @@ def _made_of(p: str, x: Value, sc: Scope) -> str | None:
 def _with_so_many(p: str, x: Value, sc: Scope) -> str | None:
     "A text with a number of some characters"
     t = x.text
-    if x.type not in ("str", "Any"):
-        return None
     if m := re.fullmatch(
         r"(?:contains?|containing|has|have|with|includes?|including|having) (at least|exactly|"
         r"at most|more than|fewer than|less than) (.+?) ((?:[\w-]+ )?[\w-]+|«\d+»(?: signs?| characters?)"
@@ -1753,8 +1773,6 @@ def _with_so_many(p: str, x: Value, sc: Scope) -> str | None:
 def _with_any(p: str, x: Value, sc: Scope) -> str | None:
     "A text with some characters, or without them"
     t = x.text
-    if x.type not in ("str", "Any"):
-        return None
     if m := re.fullmatch(
         r"(?:has|have|contains?|with|without) (no|any|at least one|fewer than two)" r" (words?|lines)", p
     ):
@@ -1783,8 +1801,6 @@ def _with_any(p: str, x: Value, sc: Scope) -> str | None:
 def _holding(p: str, x: Value, sc: Scope) -> str | None:
     "What a collection contains, and how much"
     t = x.text
-    if not is_many(x) or head_of(x) == "Any":
-        return None
     if m := re.fullmatch(r"(?:contains?|containing|has|have|with|includes?|including|having) (?:the )?(.+)", p):
         v = lookup(m[1], sc) or literal_of(m[1], sc)
         if (v is not None and not is_number(v)) or (v is not None and m[1][:1] not in "0123456789"):
@@ -1815,14 +1831,15 @@ def _holding(p: str, x: Value, sc: Scope) -> str | None:
 
 def _so_long(p: str, x: Value, sc: Scope) -> str | None:
     "How long a text is"
-    if x.type != "str":
-        return None
     if m := re.fullmatch(
-        r"(?:has|have|with|of|is|having) (?:a length of |length )?(at least|exactly|at most|more "
+        r"(?:(?:has|have|with|of|is|having) )?(?:a length of |length )?(at least|exactly|at most|more "
         r"than|fewer than|less than)? ?(.+?) (?:characters?|letters?|digits)(?: long| in length)"
         r"?",
         p,
     ):
+        if both := re.fullmatch(r"(?:between |from )?(\S+) (?:to|and) (\S+)", m[2]):
+            a, b = number_of(both[1], sc), number_of(both[2], sc)
+            return f"{a.text} <= len({x.code}) <= {b.text}" if a and b else None
         k = number_of(m[2], sc)
         sign = {
             "at least": ">=",
@@ -1842,7 +1859,8 @@ def _having(p: str, x: Value, sc: Scope) -> str | None:
     if m := re.fullmatch(r"(?:have|has|with|having|whose|of) (?:an? |the |their |its )?(.+)", p):  # a property
         for a, b in splits(
             m[1],
-            r" (?:is|are|of|has|have|that is|which is|was)(?= )| (?=(?:equal|greater|larger|less|smaller|"
+            r" (?:is|are|of|has|have|that is|which is|was)(?= )| (?=(?:equals?|matches|exceeds|greater|"
+            r"larger|less|smaller|"
             r"lower|higher|above|below|over|under|at least|at most|between|more|longer|shorter|contains|"
             r"starts|ends|not|exactly|no)\b)|(?<=\w) (?=«|\d)",
         ):
@@ -1908,28 +1926,31 @@ def _accepted(p: str, x: Value, sc: Scope) -> str | None:
     return None
 
 # %% ../../nbs/synthesis/34_readings.ipynb #b3a2ad36
-_TESTS: tuple[Callable[[str, Value, Scope], str | None], ...] = (
-    _modal,
-    _comparison,
-    _denied,
-    _plain_test,
-    _member,
-    _at_an_end,
-    _made_of,
-    _with_so_many,
-    _with_any,
-    _holding,
-    _so_long,
-    _having,
-    _flag,
-    _same,
-    _accepted,
-)
+_Reader = Callable[[str, Value, Scope], str | None]
+_CONTAINS = r"contain|has|have|with|includ|having"
+_TESTS: list[tuple[str, str, _Reader]] = [  # how the words begin, what they are said of, who reads them
+    (r"is|are|was|were|be|being|must|has to|have to|should|may|can", "any", _modal),
+    (r"", "any", _comparison),
+    (r"not|do|is|are|cannot|neither", "any", _denied),
+    (r"", "any", _plain_test),
+    (r"is|found|contained|included|listed|present|in|among|one of|inside|part|appear|occur|exist|are", "any", _member),
+    (r"start|begin|end", "str", _at_an_end),
+    (rf"consist|is|made|composed|{_CONTAINS}|only", "str", _made_of),
+    (_CONTAINS, "str", _with_so_many),
+    (rf"{_CONTAINS}|without", "str", _with_any),
+    (rf"{_CONTAINS}|of", "holder", _holding),
+    (r"has|have|with|of|is|having|between|\d", "text", _so_long),
+    (r"have|has|with|having|whose|of", "any", _having),
+    (r"", "any", _flag),
+    (r"", "any", _same),
+    (r"", "any", _accepted),
+]
 
 
 def _cond(p: str, x: Value, sc: Scope) -> str | None:
-    "The first reader that understands"
-    return next((found for read in _TESTS if (found := read(p, x, sc))), None)
+    "The first reader of the table that applies and understands"
+    tried = (read(p, x, sc) for start, need, read in _TESTS if re.match(start, p) and _applies(need, x))
+    return next((found for found in tried if found), None)
 
 # %% ../../nbs/synthesis/34_readings.ipynb #33db0d7f
 @remembered
@@ -2114,14 +2135,14 @@ def _elliptic(p: str, sc: Scope) -> str | None:
     return None
 
 
-_CLAUSES: tuple[Callable[[str, Scope], str | None], ...] = (
+_CLAUSES: list[Callable[[str, Scope], str | None]] = [
     _there_is,
     _for_all,
     _neighbours,
     _nothing_left,
     _subject,
     _elliptic,
-)
+]
 
 # %% ../../nbs/synthesis/34_readings.ipynb #edbe4db4
 @remembered

@@ -217,6 +217,8 @@ def lookup(phrase: str, sc: Scope) -> Value | None:
     words = short.split() or whole.split()
     if not words:
         return None
+    if re.fullmatch(r"(?:the )?(?:given|specified) (?:one|value|other)", whole) and sc.outer is not None:
+        return _only_scalar(sc)
     if sc.it is not None and re.fullmatch(
         r"(?:what|those|the ones|everything|all)(?: that| which)? (?:is|are|was|were|remains?)"
         r" ?(?:left|remaining|kept|over|left over)?|(?:remaining|new|resulting|final|kept|filtered|"
@@ -237,6 +239,15 @@ def lookup(phrase: str, sc: Scope) -> Value | None:
     if len(words) == 1 and stem(words[0]) in _GENERIC_STEMS:
         return _by_type(stem(words[0]), sc, whole)
     return None
+
+
+def _only_scalar(sc: Scope) -> Value | None:
+    "The only variable that is no collection"
+    top = sc
+    while top.outer is not None:
+        top = top.outer
+    some = [v for v in {v.code: v for v in top.nouns.values()}.values() if not is_many(v)]
+    return some[0] if len(some) == 1 else None
 
 # %% ../../nbs/synthesis/33_scopes.ipynb #0e9314b7
 def _by_type(one: str, sc: Scope, phrase: str) -> Value | None:
@@ -354,6 +365,12 @@ def literal_of(phrase: str, sc: Scope) -> Value | None:
         return Value(repr(sc.quotes[int(m[1])]), "str")
     low = p.lower()
     p = re.sub(r"^[€$]\s*", "", p)
+    if m := re.fullmatch(
+        r"(two|three|four|five|six|eight|\d) (?:single )?(space|blank|dash|hyphen|dot|star|asterisk|"
+        r"underscore|newline)e?s",
+        low,
+    ):
+        return Value(repr(_SIGNS[m[2]] * int(_NUMBERS.get(m[1], m[1]))), "str")
     q = re.sub(rf"\s*{_UNITS}(?: long)?$", "", p)
     if re.fullmatch(r"-?\d+", q):
         return Value(q, "int")
@@ -473,6 +490,15 @@ def kept(v: Value, test: Callable[[Value, Scope], str | None], sc: Scope) -> Val
         one=v.one,
         inner=v.inner,
     )
+
+
+def without_noun(words: str, v: Value) -> str:
+    "What is said of the elements of a collection, without the noun that stands for them"
+    nouns = "ones?|those|elements?|items?|entries|values?|numbers?|words?|strings?"
+    own = "|".join([*([re.escape(v.one) + "s?"] if v.one else []), *([re.escape(v.code)] if v.code else [])])
+    every = f"(?:{nouns}{'|' + own if own else ''})"
+    words = re.sub(rf"^(?:of )?(?:the )?{every}(?:\s+(?:that|which|who))?\s+", "", words)
+    return re.sub(rf"\s+{every}$", "", words)
 
 
 def mapped(v: Value, f: Callable[[Scope], Value | None], sc: Scope, one: str = "") -> Value | None:

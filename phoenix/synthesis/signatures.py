@@ -550,13 +550,21 @@ class Found(NamedTuple):
     calls: list[str]
 
 
+def _normal(value: str) -> str:
+    "A value as Python writes it, so that quotes of either kind are the same"
+    try:
+        return ast.unparse(ast.parse(value, mode="eval"))
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return value
+
+
 def find_examples(
     text: str,
     name: str = "f",  # of the function in examples that name none
 ) -> Found:
     "Every example in a text, each once"
     found = [*_from_doctest(text), *_asserted(text), *_inline(text), *_values(text, name)]
-    good = dict.fromkeys(o for o, _ in found if isinstance(o, Example))
+    good = dict.fromkeys(Example(o.call, _normal(o.result)) for o, _ in found if isinstance(o, Example))
     bad = dict.fromkeys(o for o, _ in found if not isinstance(o, Example))
     calls = dict.fromkeys([*(o[0] for o in good), *(o[0] for o in bad), *_calls(text)])
     return Found(list(good), list(bad), [span for _, span in found], list(calls))

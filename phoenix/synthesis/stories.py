@@ -10,13 +10,14 @@ import ast
 import re
 from dataclasses import dataclass, replace
 
-from .commands import State, _first, command
+from .commands import State, _first, command, rebound
 from .guards import guards_of
+from .idioms import manner_of, plain
 from .kinds import python_annotation
 from .operations import stem, tokens
 from .plans import plan_of, prose_of, sentences_of
 from .probes import fields_of
-from .readings import clause, condition, negated, value
+from .readings import clause, condition, negated, splits, value
 from phoenix.synthesis.scopes import (
     Scope,
     Value,
@@ -130,6 +131,8 @@ def scope_of(task: Task, quotes: list[str]) -> Scope:
         variables.append(v)
         nouns[" ".join(stem(w) for w in phrase.split())] = v
         nouns.setdefault(stem(o.name), v)
+        if "_" in o.name and one:  # "the orders" for order_records
+            nouns.setdefault(stem(phrase.split()[0]), v)
         for m in re.finditer(
             rf"(?:lists? of|an? |the )\s*((?!list|number|integer|string|float)[a-z]+(?: "
             rf"[a-z]+)?)\s+`?{re.escape(o.name)}\b",
@@ -173,7 +176,18 @@ def _decided(text: str, st: State, follows: bool) -> tuple[str, Value] | None:
     "One clause of a decision: the test ('' for all else) and the value"
     sc, text = st.scope(), text.strip(" ,.;")
     text = re.sub(r"^(?:and|or|but)\s+", "", text[:1].lower() + text[1:])
-    val = lambda w: literal_of(re.sub(r"^(?:an? |the )", "", w), sc) or value(w, sc)
+
+    def val(w: str) -> Value | None:
+        if re.fullmatch(
+            r"(?:it |the \w+ )?(?:is |be |stays )?(?:returned |left |kept )?(?:unchanged|as (?:it|"
+            r"they) (?:is|are)|as is|the same|unmodified)",
+            w.strip(),
+        ):
+            return next((v for v in st.sc.nouns.values() if v.code.isidentifier()), None)
+        found = literal_of(re.sub(r"^(?:an? |the )", "", w), sc) or value(w, sc)
+        w = re.sub(r"^(?:it|we|the function) (?:should |must |will )?(?=\w+s\b|\w)", "", w)
+        return found or (command(w, st) if len(w.split()) > 1 else None)
+
     if m := _OTHERWISE.match(text):
         v = val(m[1]) or command(m[1], st)
         return ("", v) if v is not None else None
@@ -214,6 +228,8 @@ def _all_matches(pattern: str, text: str) -> list[tuple[str, str]]:
 def _test(words: str, st: State) -> str | None:
     "A condition of a decision, also one that leaves out its subject"
     sc, words = st.scope(), words.strip(" ,.")
+    if re.fullmatch(r"(?:an? )empty \w+", words) and (c := _empty_test(words, st)):
+        return c
     c = clause(words, sc)
     if c:
         return c
@@ -224,13 +240,19 @@ def _test(words: str, st: State) -> str | None:
     for v in numbers[:1]:
         parts = words.split()
         for i in range(min(5, len(parts))):
+            if re.search(r"«|\d|,", " ".join(parts[:i])):
+                break
             c = condition(" ".join(parts[i:]), v, sc)
             if c:
                 return c
-        if re.fullmatch(r"(?:both|(?:divisible )?by both|multiples of both)", words):
+        if re.fullmatch(r"(?:both|(?:divisible )?by both|multiples of both)(?: of them)?", words):
             if len(st.decisions) >= 2:
                 return " and ".join(t for t, _ in st.decisions[-2:])
-    return None
+    return (
+        _empty_test(words, st)
+        if re.fullmatch(r"(?:an? |the )?empty \w+|(?:an? |the )?\w+ (?:is|are) empty", words)
+        else None
+    )
 
 # %% ../../nbs/synthesis/35_stories.ipynb #eaf46295
 def decisions(sentence: str, st: State) -> list[tuple[str, Value]] | None:
@@ -244,7 +266,7 @@ def decisions(sentence: str, st: State) -> list[tuple[str, Value]] | None:
         for j in range(len(parts), i, -1):
             text = "".join(x + (seps[k] if k < j - 1 else "") for k, x in list(enumerate(parts))[i:j])
             one = _decided(text, replace(st, decisions=[(t, "") for t, _ in found]), bool(found) or bool(st.decisions))
-            if one is not None and not (i == 0 and j == len(parts) and False):
+            if one is not None:
                 rest = walk(j, [*found, one])
                 if rest is not None:
                     return rest
@@ -279,6 +301,9 @@ _PREFIX = (
 
 def stripped(sentence: str, name: str) -> list[str]:
     "Forms of a sentence without what only introduces it"
+    if name:
+        given = rf"^given .{{3,250}}?\b{re.escape(name)}\b`?(?:\s*\([^)]*\))?,? (?:should |must |will |shall )?(?=\w)"
+        sentence = re.sub(given, "", sentence, count=1, flags=re.I)
     out = [sentence]
     current = sentence
     for _ in range(3):
@@ -326,7 +351,8 @@ def cleaned(sentence: str) -> str:
 
 
 _ABOUT = re.compile(
-    r"^(?:as an? .+ i (?:want|need|would like)|our |we need|i need|for example|example|note|"
+    r"^(?:as an? .+ i (?:want|need|would like)|title\b|ticket\b|.*\b(?:crashes|fails|loses|"
+    r"is broken)\b|our |we need|i need|for example|example|note|"
     r"assume|you may assume|the (?:input|list|text|numbers?|arguments?|dictionary|string|values?)"
     r"\b.{0,60}\b(?:is|are|may|can|contains?|consists?|holds?|has|have|will|never|always|must)"
     r"\b|(?:each|every|both|all)\b.{0,80}\b(?:is|are|has|have|consists?|holds?|maps?|contains?)"
@@ -364,6 +390,13 @@ def _empty_test(words: str, st: State) -> str | None:
     return None
 
 
+_AND_IF = (  # what is to be done, a value, and where that value is the answer
+    r"(.*?)(?:[,;]\s*(?:or|and|but)\b|,|;|\bor|\band|\bbut|^)\s*(?:it )?(?:should |must )?"
+    r"(?:(?:returns?|gives?|is|the result is|be)\s+)?(?:the |an? )?([^,;]{1,40}?),? "
+    r"(?:if|when|for|in case|where) ([^,]+)$"
+)
+
+
 def _with_missing(text: str, st: State) -> bool:
     "A special case: a value where something is missing or empty"
     if (
@@ -381,37 +414,25 @@ def _with_missing(text: str, st: State) -> bool:
     ):
         st.missing = v.code
         return True
-    for pattern, _order in (
-        (
-            r"(.*?)(?:,|;|\bor|\band|\bbut|^)\s*(?:it )?(?:should |must )?(?:(?:returns?|gives?|is|"
-            r"the result is|be)\s+)?(?:the |an? )?([^,;]{1,40}?),? (?:if|when|for|in case|where) ([^,]+)"
-            r"$",
-            (1, 2, 3),
-        ),
-    ):
-        m = re.match(pattern, text, re.I)
-        if not m:
-            continue
-        first, words, condition = m[1].strip(" ,;"), m[2], m[3]
-        v = literal_of(words, st.scope())
-        if v is None:
-            continue
-        nothing = _NOTHING.match(condition)
-        test = None if nothing else clause(condition, st.scope()) or _empty_test(condition, st)
-        if not nothing and not test:
-            continue
-        trial = replace(st, lines=list(st.lines), decisions=list(st.decisions))
-        if first:
-            got = command(first[:1].lower() + first[1:], trial) or value(first[:1].lower() + first[1:], trial.scope())
-            if got is None:
-                continue
-            st.lines, st.it, st.result = trial.lines, got, got
-        if nothing:
-            st.missing = v.code
-        else:
-            st.decisions.append((test, v.code))  # ty: ignore[invalid-argument-type]
-        return True
-    return False
+    m = re.match(_AND_IF, text, re.I)
+    v = literal_of(m[2], st.scope()) if m else None
+    if m is None or v is None:
+        return False
+    nothing = _NOTHING.match(m[3])
+    test = None if nothing else clause(m[3], st.scope()) or _empty_test(m[3], st)
+    if not nothing and not test:
+        return False
+    if first := m[1].strip(" ,;"):
+        trial, first = replace(st, lines=list(st.lines), decisions=list(st.decisions)), first[:1].lower() + first[1:]
+        got = command(first, trial) or value(first, trial.scope())
+        if got is None:
+            return False
+        st.lines, st.it, st.result = trial.lines, got, got
+    if nothing:
+        st.missing = v.code
+    elif test:
+        st.decisions.append((test, v.code))
+    return True
 
 # %% ../../nbs/synthesis/35_stories.ipynb #36487ed5
 def _named(v: Value, st: State) -> Value:
@@ -430,9 +451,80 @@ def _named(v: Value, st: State) -> Value:
     return new
 
 # %% ../../nbs/synthesis/35_stories.ipynb #14113e06
+_TIE = re.compile(
+    r"(?:if|when|where|in case)(?: there)? (?:several|two or more|more than one|multiple|two|"
+    r"there (?:is|are) (?:a )?ties?|(?:is|are) (?:a )?(?:ties?|several|more than one|multiple)"
+    r"|(?:some|any) are equal|a tie)\b[^,;]*,? (?:then )?(?:it |the function |we )?(?:should "
+    r"|must |will )?(?:returns?|takes?|gives?|picks?|chooses?|keeps?|uses?|wins?|the)?"
+    r"[^,;]*\b(first|last|earliest|latest|smallest|alphabetically|lowest|largest|shortest|any|either)\b[^,;]*"
+    r"|(?:in case of (?:a tie|ties)|ties (?:are|go|should be)|for ties|on (?:a tie|ties)|with "
+    r"ties)\b[^;]*?\b(first|last|earliest|smallest|alphabetical\w*|lowest|largest|any|either)"
+    r"\b[^,;]*"
+    r"|the (first|last) (?:one |of them )?(?:wins|is returned|counts|is taken)[^,;]*",
+    re.I,
+)
+_TURN = (
+    r"(?:,|;) (?:and |but |or )?(?=(?:if|when|for an?|in case|otherwise|where|an empty|empty)\b)"
+    r"| (?:and|but) (?=(?:for an empty|if|raises?)\b)|, (?=(?:and |but |or )?(?:returns?|return|it )\b)"
+)
+
+
+def _tied(said: str, st: State) -> bool:
+    "What is taken of several that are equal: the first by itself, else the order is changed"
+    m = _TIE.match(said)
+    which = next((o for o in m.groups() if o), "").lower() if m else ""
+    if st.result is None or which in ("first", "earliest", "any", "either", "shortest"):
+        return st.result is not None
+    code = st.result.code
+    if which in ("last", "latest"):
+        new = re.sub(r"^(max|min)\((\w+)", r"\1(reversed(\2)", code)
+    elif which in ("smallest", "alphabetically", "lowest", "alphabetical", "alphabetical order"):
+        lambda_ = re.match(r"(max|min)\((.+), key=lambda (\w+): (.+)\)$", code)
+        plain_key = re.match(r"(max|min)\((.+), key=([\w.()]+)\)$", code)
+        if lambda_:
+            sign = "-" if lambda_[1] == "max" else ""
+            new = f"min({lambda_[2]}, key=lambda {lambda_[3]}: ({sign}{lambda_[4]}, {lambda_[3]}))"
+        elif plain_key:
+            sign = "-" if plain_key[1] == "max" else ""
+            new = f"min({plain_key[2]}, key=lambda item: ({sign}{plain_key[3]}(item), item))"
+        else:
+            return False
+    else:
+        return False
+    st.result = st.it = replace(st.result, code=new)
+    return True
+
+# %% ../../nbs/synthesis/35_stories.ipynb #31f40332
 def read_sentence(sentence: str, st: State, name: str) -> bool:
-    "Follow a sentence; whether it was understood"
+    "Follow a sentence; whether it was understood, in one piece or in two"
     sentence = cleaned(sentence)
+    if m := _TIE.match(sentence):
+        rest = sentence[m.end() :].strip(" ,;")
+        return _tied(m[0], st) and (not rest or read_sentence(re.sub(r"^(?:and|but) ", "", rest), st, name))
+    if ": " in sentence and len(got := decisions(sentence.split(": ", 1)[1], st) or []) > 1:
+        st.decisions += [(test, v.code) for test, v in got if test]
+        st.otherwise = next((v for test, v in got if not test), st.otherwise)
+        return True
+    if _read_whole(sentence, st, name):
+        return True
+    for pattern in (_TURN, r": "):
+        for a, b in splits(sentence, pattern):
+            trial = replace(
+                st,
+                sc=replace(st.sc, nouns=dict(st.sc.nouns), taken=set(st.sc.taken)),
+                lines=list(st.lines),
+                decisions=list(st.decisions),
+                guards=list(st.guards),
+            )
+            first = _read_whole(a, trial, name) or bool(pattern == r": " and len(a) < 200)
+            if first and (_read_whole(b, trial, name) or (_TIE.match(b) is not None and _tied(b, trial))):
+                vars(st).update(vars(trial))
+                return True
+    return False
+
+
+def _read_whole(sentence: str, st: State, name: str) -> bool:
+    "Follow a sentence in one piece; whether it was understood"
     if re.match(
         r"(?:the |each |both )?\w+ (?:is|are) (?:an? |the )?(?:\w+ )?(?:lists?|integers?|strings?|"
         r"floats?|numbers?|dictionar(?:y|ies)|texts?|tuples?|booleans?)\b(?!.*[«:])",
@@ -485,7 +577,11 @@ def read_sentence(sentence: str, st: State, name: str) -> bool:
             if (
                 v is not None
                 and lookup(m[1], st.sc) is None
-                and not re.match(r"(?:result|output|answer|function|nothing|none|it|this)\b", m[1])
+                and not re.match(
+                    r"(?:result|output|answer|function|nothing|none|it|this|returns?|gives?|computes?|tells?|"
+                    r"says?)\b",
+                    m[1],
+                )
                 and not re.search(r"\bif\b", m[1])
             ):
                 local = st.sc.fresh(re.sub(r"\W+", "_", m[1].strip()))
@@ -512,7 +608,7 @@ def read_sentence(sentence: str, st: State, name: str) -> bool:
         if _with_missing(text, st):
             return True
         if (
-            re.search(r"\b(?:if|when|otherwise|else|costs?|unless)\b|«\d+»|\b(?:is|are)\b", text)
+            re.search(r"\b(?:if|when|otherwise|else|costs?|unless|for an?)\b|«\d+»|\b(?:is|are)\b", text)
             and not re.match(
                 r"(?:check|whether|determine|decide|tell|test|return(?:s)? (?:true|whether))\b", text, re.I
             )
@@ -552,10 +648,39 @@ def read_sentence(sentence: str, st: State, name: str) -> bool:
             v = None  # an argument as it is
         if v is not None:
             st.it = st.result = _named(v, st) if st.more else v
+            if st.more and st.it.type == "str":
+                st.sc.nouns.update(rebound(st.sc, st.it).nouns)
             return True
     return False
 
 # %% ../../nbs/synthesis/35_stories.ipynb #eccaaceb
+def _ignoring(manner: set[str], st: State, output: str) -> list[str]:
+    "Statements that take out of the arguments what does not count"
+    every = {v.code: v for v in st.sc.nouns.values() if v.code.isidentifier()}.values()
+    texts = [v.code for v in every if v.type == "str"]
+    lists = [v for v in every if head_of(v) == "list"]
+    out = []
+    if "case" in manner and not output.startswith(("str", "list[str")):
+        out += [f"{o} = {o}.lower()" for o in texts]
+        out += [f"{v.code} = [item.lower() for item in {v.code}]" for v in lists if element_type(v.type) == "str"]
+    if "spaces" in manner:
+        out += [f'{o} = {o}.replace(" ", "")' for o in texts]
+    if "none" in manner:
+        out += [f"{v.code} = [item for item in {v.code} if item is not None]" for v in lists]
+    return out
+
+
+def _caseless(st: State) -> None:
+    "Comparisons of texts without regard to case"
+    side = r"((?:\w+)(?:\[[^\[\]]*\])*)"
+    change = lambda code: re.sub(rf"{side} (==|!=|in) {side}(?!\w)", r"\1.lower() \2 \3.lower()", code)
+    for name in ("result", "otherwise"):
+        if (v := getattr(st, name)) is not None and re.search(r" if ", v.code):
+            head, _, test = v.code.partition(" if ")
+            setattr(st, name, replace(v, code=f"{head} if {change(test)}"))
+    st.decisions = [(change(test), v) for test, v in st.decisions]
+
+# %% ../../nbs/synthesis/35_stories.ipynb #c4dfa86e
 def read_task(
     task: Task,
     functions: dict[str, tuple[tuple[str, ...], str]] | None = None,  # that were written before
@@ -563,13 +688,14 @@ def read_task(
     "A program out of the sentences of a task; None if no result is understood"
     prose, _said = prose_of(task.specification)
     marked, quotes = hidden(prose)
+    marked, manner = manner_of(marked)
     st = State(
         replace(scope_of(task, quotes), functions=functions or {}),
         text=marked,
         wants_bool=task.output in ("bool", "Any", ""),
     )
-
-    sentences = [o for o in sentences_of(marked) if len(o.split()) > 1 or not o.endswith(":")]
+    before = _ignoring(manner, st, task.output)
+    sentences = [plain(o) for o in sentences_of(marked) if len(o.split()) > 1 or not o.endswith(":")]
     for i, sentence in enumerate(sentences):
         st.more = i + 1 < len(sentences)
         content = max(1, len([o for o in tokens(sentence) if len(o.text) > 2]))
@@ -582,22 +708,27 @@ def read_task(
             understood = bool(plan.guards)
             for guard in plan.guards:
                 words = re.sub(r"\(\s*\)", "", guard.condition)
-                plain = replace(st, it=None)
+                words = re.sub(
+                    r",? (?:(?:are|is) (?:invalid|not allowed|forbidden|impossible|an error|rejected)|makes? "
+                    r"no sense)"
+                    r"(?:,? (?:and|so|which)(?: \w+)?)?$| (?:and|so|which)(?: must| should)?$",
+                    "",
+                    words.strip(),
+                )
+                afresh = replace(st, it=None)
                 words = (
                     words[:1].lower() + words[1:]
                     if words.split(" ")[0] not in {o.name for o in task.variables}
                     else words
                 )
-                test = clause(words, st.sc) or _test(words, plain) or _empty_test(words, st)
+                test = clause(words, st.sc) or _test(words, afresh) or _empty_test(words, st)
                 if test:
                     st.guards.append(
                         (  # ty: ignore[invalid-argument-type]
                             negated(test)
                             if guard.negated
-                            != bool(
-                                re.search(
-                                    r"\b(?:must|may not|has to|have to|should|needs? to|cannot|is required)\b", words
-                                )
+                            or re.search(
+                                r"\b(?:must|may not|has to|have to|should|needs? to|cannot|is required)\b", words
                             )
                             else test,
                             guard,
@@ -619,9 +750,12 @@ def read_task(
             st.read += content * understood
     if st.result is None and st.otherwise is None and not st.decisions:
         return None
+    st.lines[:0] = before
+    if "case" in manner and not before:
+        _caseless(st)
     return st
 
-# %% ../../nbs/synthesis/35_stories.ipynb #c4dfa86e
+# %% ../../nbs/synthesis/35_stories.ipynb #30320796
 def _late(decided: list[str], steps: list[str]) -> list[str]:
     "Decisions before the steps, or behind those that they use"
     names = [line.split(" = ")[0].split(":")[0] for line in steps if re.match(r"\w+(?:: .+)? = ", line)]
@@ -632,7 +766,8 @@ def _late(decided: list[str], steps: list[str]) -> list[str]:
 def body_of(st: State, yields: bool = False) -> list[str]:
     "The statements of a program that was read"
     lines = []
-    for test, value_ in st.decisions:
+    narrow = [o for o in st.decisions if any(t != o[0] and t in o[0].split(" and ") for t, _ in st.decisions)]
+    for test, value_ in [*narrow, *(o for o in st.decisions if o not in narrow)]:  # both before each of two
         lines += [f"if {test}:", f"    return {value_}"]
     result = st.otherwise if st.otherwise is not None and (st.decisions or st.result is None) else st.result
     if result is None:
@@ -648,7 +783,7 @@ def body_of(st: State, yields: bool = False) -> list[str]:
             lines += [f"if not {m[1]}:", f"    return {st.missing}"]
     return [*_late(lines, st.lines), f"yield from {code}" if yields else f"return {code}"]
 
-# %% ../../nbs/synthesis/35_stories.ipynb #30320796
+# %% ../../nbs/synthesis/35_stories.ipynb #9e72772f
 @dataclass(frozen=True)
 class Reading:
     "A function that was read from a text"
@@ -671,7 +806,8 @@ def reading_of(
     yields = bool(re.search(r"\bgenerator\b|\bYields?\b|\bIterator\b|\bGenerator\b", text))
     own = [(test, guard) for test, guard in state.guards]
     raised = {guard.raises for _, guard in own}
-    own += [(o.test, o.guard) for o in guards_of(task) if o.guard.raises and o.guard.raises not in raised]
+    if set(re.findall(r"\b\w+(?:Error|Exception)\b", text)) - raised:
+        own += [(o.test, o.guard) for o in guards_of(task) if o.guard.raises and o.guard.raises not in raised]
     last = state.result or state.otherwise
     told = (
         task.output if last is not None and head_of(last) == split_type(task.output)[0] and not state.missing else "Any"

@@ -472,6 +472,181 @@ def _result(
     o = phrase or step
     return _Input(given or written or "result", info, words, None, o.span if o else None), o
 
+# %% ../../nbs/synthesis/22_variables.ipynb #1b991d48
+_MEASURES = set(
+    "hours minutes seconds years days months weeks points cents euros dollars degrees grams "
+    "celsius meters metres "
+    "kilometers kilometres miles kelvin bytes units steps times pixels percents inches feet "
+    "liters litres knots "
+    "radius status address class process bus gas analysis basis axis success access progress plus bonus focus "
+    "series news always this".split()
+)
+_NUMERIC = (
+    r"(?:less|greater|more|larger|smaller|higher|lower|fewer|bigger) than(?: or equal to)?|"
+    r"at least|at most|above|"
+    r"below|exceeds?|divided by|divisible by|multiplied by|times|plus|minus|multiples? of|up to|remainder of"
+)
+
+
+def _is_plural(name: str) -> bool:
+    last = name.split("_")[-1]
+    return name in ("people", "children") or (
+        last.endswith("s") and not last.endswith(("ss", "us", "is")) and len(last) > 3 and last not in _MEASURES
+    )
+
+
+def _settled_type(name: str, info: TypeInfo, prose: str) -> TypeInfo:
+    "The type of an input by what the text says of it"
+    word = rf"[`*]*\b{re.escape(name)}\b[`*]*"
+    simple = info.var_type in (_V.UNKNOWN, _V.FLOAT, _V.INTEGER, _V.STRING)
+    if name in ("text", "sentence", "string", "line", "word", "paragraph") and simple:
+        return type_of_annotation("str")
+    if info.var_type in (_V.UNKNOWN, _V.LIST, _V.OBJECT) and re.search(
+        rf"{word} (?:maps|is a (?:mapping|dict\w*))\b", prose
+    ):
+        return type_of_annotation("dict")
+    records = (
+        rf"{word} (?:are|is a list of|holds|contains) (?:dict\w*|records)\b|\b(?:each|every) {re.escape(name[:-1])} "
+        rf"is a dict"
+    )
+    if info.annotation == "list[object]" and re.search(r"\bdict(?:s|ionaries)?\b", prose):
+        return type_of_annotation("list[dict]")
+    if info.var_type in (_V.UNKNOWN, _V.LIST) and _is_plural(name) and re.search(records, prose, re.I):
+        return type_of_annotation("list[dict]")
+    if name in ("matrix", "grid", "board") and info.annotation in ("", "Any", "list", "list[int]", "list[float]"):
+        inside = {"list[int]": "int", "list[float]": "float"}.get(info.annotation, "")
+        return type_of_annotation(f"list[list[{inside}]]" if inside else "list[list]")
+    if simple and _is_plural(name):
+        one = info.annotation if info.var_type != _V.UNKNOWN else ""
+        return type_of_annotation(f"list[{one}]" if one else "list")
+    if info.var_type == _V.FUNCTION and len(name) == 1 and not re.search(rf"\bfunction {word}|\bappl|\bcall", prose):
+        return type_of_annotation("float")
+    if info.var_type != _V.UNKNOWN:
+        return info
+    if re.search(rf"\b(?:the )?lists? {word}", prose):
+        return type_of_annotation("list")
+    if re.search(r"date|today|deadline|^day$|^start$|^end$", name) and re.search(
+        r"\bISO\b|YYYY|\d{4}-\d\d-\d\d", prose
+    ):
+        return type_of_annotation("str")
+    if re.search(rf"(?:{_NUMERIC}) (?:the )?{word}|{word} (?:is|must be) (?:{_NUMERIC}|0|negative|zero)", prose):
+        return type_of_annotation("float")
+    if re.search(r"\b(?:characters?|letters?|digits?|upper-?case|lower-?case|substring|string)\b", prose):
+        return type_of_annotation("str")
+    return info
+
+# %% ../../nbs/synthesis/22_variables.ipynb #87f1aa3a
+def _settled_inputs(evidence: Evidence, inputs: list[_Input]) -> list[_Input]:
+    "Inputs with types that the text as a whole allows; those that only a statement speaks of, where there are none"
+    if "sentence" not in evidence.sources:
+        return inputs
+    firm = {p.name for o in evidence.signatures for p in o.parameters if p.annotation}
+    firm |= {o.name for doc in evidence.docs.values() for o in doc.parameters if o.type}
+    for one in evidence.signatures:
+        firm |= {name for name, values in _argument_values(one, evidence.values(one.name)[0]).items() if values}
+    if not inputs and not evidence.class_name and not any(o.declared for o in evidence.signatures):
+        for m in re.finditer(
+            r"(?:^|[.;]\s+)`?([a-z_]+)`? is (an? (?:list|dict\w*|mapping|string|text|number|integer|"
+            r"float)\b[^.;]*)",
+            evidence.prose,
+        ):
+            if m[1] not in ("it", "this", "that", "result", "output", "there", "which"):
+                inputs = [*inputs, _Input(m[1], type_of_phrase(m[2]), m[2])]
+        if not inputs and (m := re.search(r"\b(?:the|a) given ([a-z]+)\b(?! by| as| in)", evidence.prose)):
+            info = stronger(evidence.by_name(m[1]), type_of_phrase(m[1]))
+            inputs = [_Input(m[1], info if info.var_type != _V.UNKNOWN else type_of_annotation("float"), m[1])]
+        if not inputs and (
+            m := re.search(r"\btwo (?:\w+ )?(lists?|strings?|words|texts|numbers|integers)\b", evidence.prose, re.I)
+        ):
+            info = type_of_phrase(m[1].removesuffix("s"))
+            inputs = [_Input(o, info, m[0]) for o in ("first", "second")]
+    noun = re.search(
+        r"\b(?:of|in|from) an? (?:\w+ )?(text|string|sentence|word|list|line|paragraph|name|path|" r"url|number)\b",
+        evidence.prose,
+    )
+    calls, _ = evidence.values(evidence.function or "f")
+    odd = len(inputs) == 1 and (inputs[0].name.endswith("_count") or inputs[0].name == "a") and not evidence.signatures
+    if noun and not calls and (odd or not inputs) and not evidence.class_name:
+        inputs = [_Input(noun[1], stronger(evidence.by_name(noun[1]), type_of_phrase(noun[1])), noun[0])]
+    inputs = [o for o in inputs if o.name not in ("says", "returns", "gives", "tells", "checks", "computes")]
+    out = [
+        o if o.name in firm or o.default is not None else o._replace(info=_settled_type(o.name, o.info, evidence.prose))
+        for o in inputs
+    ]
+    known = [o for o in out if o.info.var_type != _V.UNKNOWN]
+    if re.search(r"\bpercent|\bdivided?\b|\bratio\b|\bproduct of\b|\bquotient\b|\bmultipl", evidence.prose) and all(
+        o.info.var_type in (_V.INTEGER, _V.FLOAT) for o in known
+    ):
+        number = type_of_annotation("float")
+        out = [o._replace(info=number) if o.info.var_type == _V.UNKNOWN else o for o in out]
+    if any(o.name == "matrix" for o in out) and (
+        m := re.search(r"\brows? of (integers|floats|strings)", evidence.prose)
+    ):
+        inside = {"integers": "int", "floats": "float", "strings": "str"}[m[1]]
+        told = type_of_annotation(f"list[list[{inside}]]")
+        out = [o._replace(info=told) if o.name == "matrix" and o.name not in firm else o for o in out]
+    return out
+
+# %% ../../nbs/synthesis/22_variables.ipynb #efbc5f88
+_HEADS = (
+    (r"(?:arithmetic )?(?:mean|average|median|ratio|percentage|quotient|standard deviation|" r"variance)\b", "float"),
+    (r"(?:number of|count of|length of|size of|how many|how often|index of|position of)\b", "int"),
+    (r"whether\b", "bool"),
+)
+_AGGREGATED = r"(?:sum|total|product|largest|smallest|maximum|minimum|highest|lowest|greatest|difference)\b"
+_GIVEN = r"\b(?:is|are|an?|costs?|gives?|returns?|yields?|means?|charged|get|gets|pays?)\s+(?:an? |the )?"
+
+
+def _settled_result(evidence: Evidence, result: _Input, inputs: Sequence[_Input]) -> _Input:
+    "The result with a type that its head noun, the decisions of the text, or a join at its end tell"
+    declared = [o for o in evidence.signatures if o.returns]
+    doc = any(o.returns and o.returns.type for o in evidence.docs.values())
+    if declared or doc or evidence.class_name or "sentence" not in evidence.sources:
+        return result
+    if evidence.values(evidence.function or "f")[1]:
+        return result
+    prose, info = evidence.prose, result.info
+    words = re.sub(r"^\W*(?:the |an? |its |their )+", "", result.words.lower())
+    settle = lambda text: result._replace(info=type_of_annotation(text))
+    strings = re.findall(rf"{_GIVEN}[\"'][^\"'\n]*[\"']", prose)
+    numbers = re.findall(rf"{_GIVEN}(-?\d+(?:\.\d+)?)(?=[,.;]|$| and| for| euros?| dollars?)", prose)
+    if info.var_type in (_V.UNKNOWN, _V.LIST, _V.INTEGER, _V.FLOAT) and len(strings) > 1:
+        return settle("str")
+    if info.var_type in (_V.UNKNOWN, _V.LIST) and len(numbers) > 1 and not re.search(r"\blists?\b", prose):
+        return settle("float" if any("." in o for o in numbers) else "int")
+    for pattern, kind in _HEADS:
+        if re.match(pattern, words) and info.var_type in (_V.UNKNOWN, _V.LIST) and not info.optional:
+            return settle(kind)
+    if info.var_type == _V.LIST and re.match(_AGGREGATED, words) and not re.search(r"\blist\b", words[:12]):
+        inside = next(
+            (re.search(r"(int|float)\]*$", o.info.annotation) for o in inputs if "[" in o.info.annotation), None
+        )
+        return settle(inside[1] if inside else "float")
+    if info.var_type in (_V.LIST, _V.UNKNOWN) and re.search(
+        r"\b(?:joined|concatenated)\b(?: together)?(?: (?:with|by|into)\b|$)|\bas (?:an? |one "
+        r")(?:single )?string\b",
+        words,
+    ):
+        return settle("str")
+    if info.var_type == _V.UNKNOWN and re.search(r"\breturn(?:s|ed)? (?:it |the \w+ )?(?:as it is|unchanged)", prose):
+        first = next((o.info for o in inputs if o.info.var_type != _V.UNKNOWN), info)
+        return result._replace(info=first)
+    lists = [o.info for o in inputs if o.info.var_type == _V.LIST]
+    if info.annotation in ("list", "list[Any]") and len(lists) == 1 and lists[0].annotation not in ("", "list"):
+        same = (
+            r"\b(?:without|remov|drop|filter|sort|revers|order|kept|keep|only|duplicate|distinct|unique|"
+            r"exceed|above|below)"
+        )
+        if re.search(same, words) or (not words and re.search(same, prose)):
+            return result._replace(info=lists[0])
+    whole = re.search(r"\bintegers?\b|\bints?\b|\bwhole numbers?\b", prose)
+    parts = re.search(
+        r"float|decimal|price|amount|average|mean|percent|divi|round|half|ratio|\d\.\d|\bnumbers?\b", prose
+    )
+    if info.var_type == _V.FLOAT and whole and not parts:
+        return settle("int")
+    return result
+
 # %% ../../nbs/synthesis/22_variables.ipynb #8a819abd
 def _unique(name: str, taken: set[str]) -> str:
     "A name that is not taken, with a number behind it if need be"
@@ -513,7 +688,8 @@ def _variables(evidence: Evidence) -> list[ExtractedVariable]:
                 several = one and len(signatures) > 1 and found[0].name == "result"
                 results.append(found[0]._replace(name=f"{one.name}_result" if one and several else found[0].name))
                 used += [found[1]] if found[1] else []
-    return _assembled(evidence, _numeric(inputs, results), results, used)
+    inputs = _settled_inputs(evidence, _numeric(inputs, results))
+    return _assembled(evidence, inputs, [_settled_result(evidence, o, inputs) for o in results], used)
 
 
 def _constructor(evidence: Evidence) -> list[_Input]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         expect_same_config
     )
     from .stream import (
-        Batches
+        Batches, NumberedBatches
     )
     from .engine import (
         checkpointed, blocks_of, checkpoint_blocks, make_accelerator, prepare, whole, shard_like
@@ -43,7 +43,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['checkpoint', 'eng
         'coerce', 'from_dict', 'to_dict', 'load_config', 'save_config', 'cli'
     ],
     'stream': [
-        'Batches'
+        'Batches', 'NumberedBatches'
     ],
     'engine': [
         'checkpointed', 'blocks_of', 'checkpoint_blocks', 'make_accelerator', 'prepare', 'whole', 'shard_like'
