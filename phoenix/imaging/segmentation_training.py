@@ -16,7 +16,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ from phoenix.imaging.volumes import (
     standardise, write_mask,
 )  # fmt: skip
 from ..training.optim import OptimConfig
+from ..training.stream import NumberedBatches
 from ..training.trainer import TrainConfig, Trainer
 from ..weights import config_from_dict, write_atomic
 
@@ -151,7 +152,7 @@ class SliceConfig:
             raise ValueError(f"foreground: expected a share from 0 to 1, got {self.foreground}")
 
 
-class SliceBatches:
+class SliceBatches(NumberedBatches):
     "An endless stream of batches of slices with neighbours, labels and `present`; goes on where its state was taken"
 
     def __init__(
@@ -165,16 +166,11 @@ class SliceBatches:
         for data, label in volumes:
             if data.shape[1:] != label.shape:
                 raise ValueError(f"volumes: expected labels of shape {tuple(data.shape[1:])}, got {tuple(label.shape)}")
-        self.config, self.step = config, 0
+        self.config = config
         self.volumes = [(data.to(device), label.to(device)) for data, label in volumes]
         around = [slice_windows(len(label), config.num_slices) for _, label in volumes]
         self.windows = [(at.to(device), there.to(device)) for at, there in around]
         self.filled = [label.flatten(1).any(1).nonzero()[:, 0].cpu() for _, label in volumes]
-
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        while True:
-            self.step += 1
-            yield self.batch(self.step - 1)
 
     def batch(self, step: int) -> dict[str, Tensor]:  # image (B, C, S, n, n), label (B, n, n), present (B, S)
         "The batch with a number, the same at any time"
@@ -200,14 +196,6 @@ class SliceBatches:
             x, y = (x.flip(turned), y.flip(turned)) if turned else (x, y)
             x = x * (0.85 + 0.3 * r[7])
         return dict(image=x, label=y.long(), present=there[s])
-
-    def state_dict(self) -> dict[str, int]:
-        "The place in the stream"
-        return {"step": self.step}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        "Go on from a place"
-        self.step = int(state["step"])
 
 # %% ../../nbs/imaging/75_segmentation_training.ipynb #25e7a3fd
 @dataclass(frozen=True)
