@@ -20,7 +20,7 @@ from phoenix.synthesis.searching import alike, literal  # noqa: E402
 
 FOLDER = Path(__file__).with_name("specifications")
 FILES = pytest.mark.parametrize("name", ["open", "fresh", "locked"])  # of the fresh those that no rule was written for
-SOLVED = {"open": 21, "fresh": 5, "locked": 1}  # what is reached
+SOLVED = {"open": 22, "fresh": 6, "locked": 1}  # what is reached
 WISHED = SOLVED | {"locked": 12}
 TRIES = 600  # of the 6000 that are the default: the search ends the same on every machine
 

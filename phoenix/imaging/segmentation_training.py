@@ -166,36 +166,57 @@ class SliceBatches(NumberedBatches):
         for data, label in volumes:
             if data.shape[1:] != label.shape:
                 raise ValueError(f"volumes: expected labels of shape {tuple(data.shape[1:])}, got {tuple(label.shape)}")
-        self.config = config
-        self.volumes = [(data.to(device), label.to(device)) for data, label in volumes]
-        around = [slice_windows(len(label), config.num_slices) for _, label in volumes]
-        self.windows = [(at.to(device), there.to(device)) for at, there in around]
+        self.config, self.device = config, torch.device(device)
+        sizes = torch.tensor([label.shape for _, label in volumes])
+        ends = sizes.prod(1).cumsum(0)
+        self.starts, self.sizes = ends - sizes.prod(1), sizes  # in voxels
+        self.data = torch.cat([data.flatten(1) for data, _ in volumes], 1).to(device)  # (C, all voxels)
+        self.labels = torch.cat([label.flatten() for _, label in volumes]).to(device)
+        around = [slice_windows(n, config.num_slices) for n in sizes[:, 0].tolist()]
+        self.windows = torch.cat([at for at, _ in around]), torch.cat([there for _, there in around])
+        self.first = sizes[:, 0].cumsum(0) - sizes[:, 0]  # of the windows of each volume
         self.filled = [label.flatten(1).any(1).nonzero()[:, 0].cpu() for _, label in volumes]
 
     def batch(self, step: int) -> dict[str, Tensor]:  # image (B, C, S, n, n), label (B, n, n), present (B, S)
         "The batch with a number, the same at any time"
-        new = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
-        items = [self._item(new) for _ in range(self.config.batch_size)]
-        batch = {name: torch.stack([item[name] for item in items]) for name in items[0]}
-        if self.config.augment:
-            batch["image"] += 0.05 * torch.randn(batch["image"].shape, generator=new).to(batch["image"])
-        return batch
-
-    def _item(self, new: torch.Generator) -> dict[str, Tensor]:
-        c, r = self.config, torch.rand(8, generator=new).tolist()
-        v = int(r[0] * len(self.volumes))
-        (data, label), (at, there), filled = self.volumes[v], self.windows[v], self.filled[v]
-        s = int(filled[int(r[2] * len(filled))]) if r[1] < c.foreground and len(filled) else int(r[2] * len(label))
-        start = [max(0, int(x * (n - c.size + 1))) for x, n in zip(r[3:5], label.shape[1:], strict=True)]
-        (i, j), n = start, c.size
-        x, y = data[:, at[s], i : i + n, j : j + n], label[s, i : i + n, j : j + n]
-        pad = (0, n - y.shape[1], 0, n - y.shape[0])
-        x, y = F.pad(x, pad), F.pad(y, pad)
+        c, new = self.config, torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        draws = torch.rand(c.batch_size, 8, generator=new)
+        v, s = self._slices(draws[:, :3])
+        (at, there), size = (w[self.first[v] + s] for w in self.windows), self.sizes[v]
+        corner = (draws[:, 3:5] * (size[:, 1:] - c.size + 1).clamp_min(1)).long()
+        turned = (draws[:, 5:7] < 0.5) & c.augment
+        planes = torch.cat([at, s[:, None]], 1) * size[:, 1:].prod(1)[:, None] + self.starts[v][:, None]
+        # one copy to the device: S planes, the slice itself, present, corners, sides, turns
+        plan = torch.cat([planes, there.long(), corner, size[:, 1:], turned.long()], 1).to(self.device)
+        image, label, there = self._cut(plan)
         if c.augment:
-            turned = [axis for axis, draw in ((-2, r[5]), (-1, r[6])) if draw < 0.5]
-            x, y = (x.flip(turned), y.flip(turned)) if turned else (x, y)
-            x = x * (0.85 + 0.3 * r[7])
-        return dict(image=x, label=y.long(), present=there[s])
+            own = torch.Generator(self.device).manual_seed(new.initial_seed())
+            noise = torch.randn(image.shape, generator=own, device=self.device, dtype=image.dtype)
+            image = image * (0.85 + 0.3 * draws[:, 7]).to(image).view(-1, 1, 1, 1, 1) + 0.05 * noise
+        return dict(image=image, label=label, present=there)
+
+    def _slices(self, draws: Tensor) -> tuple[Tensor, Tensor]:  # (B, 3) -> numbers of volumes and of their slices
+        "Often one with a label in it"
+        v = (draws[:, 0] * len(self.sizes)).long()
+        s = (draws[:, 2] * self.sizes[v, 0]).long()
+        for k, (volume, (_, chance, place)) in enumerate(zip(v.tolist(), draws.tolist(), strict=True)):
+            if chance < self.config.foreground and len(filled := self.filled[volume]):
+                s[k] = filled[int(place * len(filled))]
+        return v, s
+
+    def _cut(self, plan: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        "The planes and labels of a plan, zeros beside volumes that are smaller than a crop"
+        S, n = self.config.num_slices, self.config.size
+        planes, label, there, corner, sides, turned = plan.split([S, 1, S, 2, 2, 2], 1)
+        along = torch.arange(n, device=self.device)
+        places = torch.where(turned[..., None] > 0, along.flip(0), along) + corner[..., None]  # (B, 2, n)
+        inside = places < sides[..., None]
+        inside = inside[:, 0, :, None] & inside[:, 1, None]
+        pixels = torch.minimum(places, sides[..., None] - 1)
+        pixels = pixels[:, 0, :, None] * sides[:, 1, None, None] + pixels[:, 1, None]  # (B, n, n)
+        image = self.data[:, planes[..., None, None] + pixels[:, None]].movedim(0, 1)  # (B, C, S, n, n)
+        y = self.labels[label[..., None] + pixels].long()
+        return image * inside[:, None, None], y * inside, there.bool()
 
 # %% ../../nbs/imaging/75_segmentation_training.ipynb #25e7a3fd
 @dataclass(frozen=True)

@@ -402,6 +402,7 @@ def predict_volume(
     around, there = slice_windows(S, num_slices)
     jobs = [(s, i, j) for s in range(S) for i, j in corners]
     device = next((p.device for p in model.parameters()), data.device)
+    data = data.to(device)  # one copy, from which all pieces are read
     many = expect_int("batch_size", (1 if device.type == "cpu" else 8) if batch_size is None else batch_size)
     weights, total, out, was = tile_weights(h, w), torch.zeros(H, W), None, model.training
     for i, j in corners:
@@ -410,12 +411,12 @@ def predict_volume(
     try:
         for start in range(0, len(jobs), many):
             part = jobs[start : start + many]
-            x = torch.stack([data[:, around[s], i : i + h, j : j + w] for s, i, j in part]).to(device)
+            x = torch.stack([data[:, around[s], i : i + h, j : j + w] for s, i, j in part])
             logits = model(x, there[[s for s, _, _ in part]].to(device))
-            p = (logits.float().softmax(1).cpu() * weights) if len(corners) > 1 else logits.float().softmax(1).cpu()
+            p = logits.float().softmax(1).cpu()
             out = torch.zeros(p.shape[1], S, H, W) if out is None else out
             for (s, i, j), one in zip(part, p, strict=True):
-                out[:, s, i : i + h, j : j + w] += one
+                out[:, s, i : i + h, j : j + w] += one * weights if len(corners) > 1 else one
             if tell:
                 tell(min(start + many, len(jobs)), len(jobs))
     finally:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         TYPE_CODES, PREFIX, CONTEXT, EXAMINED, NAMED, BEGINS, FAULT, FAULT_LINE, MESSAGE_TOKENS, TEST_TOKENS, MIXERS,
         Reading, encode_lines, function_span, read_code, read_prefix, mirror, Turned, LocalizerConfig, work_per_token,
         attention_hidden, localizer_blocks, Findings, line_index, line_sums, line_logits, FaultHeads, MambaLocalizer,
-        scan_pieces, quick_stream, quick_scan, look_at
+        scan_pieces, quick_stream, quick_scan, examined, look, look_at, reading_parts, look_until
     )
     from .fault_data import (
         SOURCES, NO_TYPE, Faults, faults_of, Marked, mark, cut, hint_at, users_of, type_numbers, mark_function, window,
@@ -126,7 +126,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['cli', 'contest', 
         'TEST_TOKENS', 'MIXERS', 'Reading', 'encode_lines', 'function_span', 'read_code', 'read_prefix', 'mirror',
         'Turned', 'LocalizerConfig', 'work_per_token', 'attention_hidden', 'localizer_blocks', 'Findings', 'line_index',
         'line_sums', 'line_logits', 'FaultHeads', 'MambaLocalizer', 'scan_pieces', 'quick_stream', 'quick_scan',
-        'look_at'
+        'examined', 'look', 'look_at', 'reading_parts', 'look_until'
     ],
     'fault_data': [
         'SOURCES', 'NO_TYPE', 'Faults', 'faults_of', 'Marked', 'mark', 'cut', 'hint_at', 'users_of', 'type_numbers',

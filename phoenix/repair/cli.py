@@ -10,6 +10,7 @@ __all__ = ['read_backend', 'repair_config', 'repair', 'run_repair', 'print_resul
 import json as json_
 import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,8 +129,10 @@ def run_repair(
     from phoenix.repair.networks import best_pipeline
     from phoenix.repair.task import read_task
 
+    began = time.monotonic()
     task = read_task(file, function, tests, message, project, python)
-    return best_pipeline(settings).repair(task)
+    left = max(min(settings.seconds, 0.05), settings.seconds - (time.monotonic() - began))  # reading counts, too
+    return best_pipeline(replace(settings, seconds=left)).repair(task)
 
 
 def print_result(result: "RepairResult", applied: str = "") -> None:

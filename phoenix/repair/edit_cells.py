@@ -93,12 +93,14 @@ def windows(
     "The parts of a text that a network reads; one if all fits"
     if len(encoded) <= most - 2 and len(encoded.ends) <= rows:
         return [cells_of(encoded)]
-    line = encoded.places[:, 0]
+    line = np.ascontiguousarray(encoded.places[:, 0])
     found: list[tuple[int, int]] = []
     for suspect in sorted(faults or {}, key=lambda n: -(faults or {})[n]):
         at = int(np.searchsorted(line, suspect))
-        if len(found) < count and at < len(line) and not any(a <= at < b for a, b in found):
+        if at < len(line) and not any(a <= at < b for a, b in found):
             found.append(part_around(encoded, int(encoded.rows[at]), most, rows))
+        if len(found) == count:
+            break
     if not found:
         found, low, last = [], 0, len(encoded.ends)
         starts = np.array([0, *encoded.ends])

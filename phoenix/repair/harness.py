@@ -571,7 +571,7 @@ class Harness:
     def close(self) -> None:
         "End the sandbox, unless it was lent"
         self._closed = True
-        self._start.join(0.5)  # a server that starts later is ended then
+        self._start.join(0.1)  # a server that starts later is ended then
         if self._own and self._box:
             self._box.close()
 
@@ -641,8 +641,8 @@ class Harness:
                     raise chunk.error
                 size = max(1, min(64, int(0.025 * len(some) / max(chunk.seconds, 1e-4))))
                 told = [row for row in zip(some, chunk.letters, chunk.signs, strict=True) if row[1] or done]
-                self.executions += len(told)
                 for text, letters, sign in told:
+                    self.executions += 1
                     yield self._verdict(text, letters or "0", sign)
 
     def _verdict(self, text: str, letters: str, sign: str) -> Verdict:

@@ -7,14 +7,16 @@ __all__ = ['TYPE_CODES', 'PREFIX', 'CONTEXT', 'EXAMINED', 'NAMED', 'BEGINS', 'FA
            'TEST_TOKENS', 'MIXERS', 'Reading', 'encode_lines', 'function_span', 'read_code', 'read_prefix', 'mirror',
            'Turned', 'LocalizerConfig', 'work_per_token', 'attention_hidden', 'localizer_blocks', 'Findings',
            'line_index', 'line_sums', 'line_logits', 'FaultHeads', 'MambaLocalizer', 'scan_pieces', 'quick_stream',
-           'quick_scan', 'look_at']
+           'quick_scan', 'examined', 'look', 'look_at', 'reading_parts', 'look_until']
 
 # %% ../../nbs/repair/17_localizer.ipynb #07825c83
 import ast
 import re
+import time
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -294,12 +296,16 @@ class MambaLocalizer(Pretrained):
         return self.heads(self.features(ids, flags, lengths), flags, real, rows)
 
     def line_scores(
-        self, source: str, message: str = "", tests: str = "", function: str | None = None
+        self,
+        source: str,
+        message: str = "",
+        tests: str = "",
+        function: str | None = None,
+        until: float = inf,  # as `time.monotonic` counts: of a file that takes longer, parts are read
     ) -> dict[int, float]:
         "Probability of each examined line to be at fault, if one is; `ValueError` if there is no such function"
-        reading, found = look_at(self, source, message, tests, function)
-        scores = found.lines[0].softmax(0).tolist()
-        return {int(n): p for n, p in zip(reading.lines, scores, strict=True) if n and p > 0}
+        numbers, logits = look_until(self, examined(source, message, tests, function), until)
+        return {n: p for n, p in zip(numbers, logits.softmax(0).tolist(), strict=True) if n and p > 0}
 
     def bug_types(
         self, source: str, message: str = "", tests: str = "", function: str | None = None
@@ -359,14 +365,54 @@ def _attend(model: MambaLocalizer, h: Tensor, lengths: Tensor | None) -> Tensor:
     return torch.cat(out, 1)
 
 # %% ../../nbs/repair/17_localizer.ipynb #36cdb8b4
+def examined(source: str, message: str = "", tests: str = "", function: str | None = None) -> Reading:
+    "What the localiser reads of a piece of code; `ValueError` for a source without tokens"
+    reading = read_code(source, message, tests, function)
+    if not (reading.flags & 3 == EXAMINED).any():
+        raise ValueError(f"source: expected code, got {source!r:.40}")
+    return reading
+
+
 @torch.inference_mode()
+def look(model: MambaLocalizer, reading: Reading) -> Findings:
+    "What the localiser says of it"
+    device = model.embeddings.weight.device
+    ids, flags = (torch.from_numpy(x.astype(np.int64))[None].to(device) for x in (reading.ids, reading.flags))
+    return model(ids, flags, rows=len(reading.lines))
+
+
 def look_at(
     model: MambaLocalizer, source: str, message: str = "", tests: str = "", function: str | None = None
 ) -> tuple[Reading, Findings]:
     "What the localiser reads of a piece of code, and what it says of it; `ValueError` for a source without tokens"
-    reading = read_code(source, message, tests, function)
-    if not (reading.flags & 3 == EXAMINED).any():
-        raise ValueError(f"source: expected code, got {source!r:.40}")
-    device = model.embeddings.weight.device
-    ids, flags = (torch.from_numpy(x.astype(np.int64))[None].to(device) for x in (reading.ids, reading.flags))
-    return reading, model(ids, flags, rows=len(reading.lines))
+    reading = examined(source, message, tests, function)
+    return reading, look(model, reading)
+
+# %% ../../nbs/repair/17_localizer.ipynb #d9203636
+_PART = 2048  # tokens of a part
+
+
+def reading_parts(reading: Reading, most: int = _PART) -> list[Reading]:
+    "A reading cut at lines into parts of at most so many tokens, if no line is longer; those with a named line first"
+    begins, ends = np.flatnonzero(reading.flags & BEGINS), [0]
+    for start, end in zip(begins[1:], [*begins[2:], len(reading.ids)], strict=True):
+        if end - ends[-1] > most:
+            ends.append(int(start))
+    row, found = np.searchsorted(begins, [*ends, len(reading.ids)]), []
+    for k, (a, b) in enumerate(zip(ends, [*ends[1:], len(reading.ids)], strict=True)):
+        found.append(Reading(reading.ids[a:b], reading.flags[a:b], reading.lines[row[k] : row[k + 1]]))
+    found = [part for part in found if (part.flags & 3 == EXAMINED).any()]
+    return sorted(found, key=lambda part: not (part.flags & NAMED).any())
+
+
+def look_until(model: MambaLocalizer, reading: Reading, until: float) -> tuple[list[int], Tensor]:
+    "Lines and their scores, of all that is read by a time; at least one part is"
+    parts = [reading] if until == inf else reading_parts(reading)
+    lines, scores, started, tokens, spent = [], [], time.monotonic(), 0, 0.0
+    while parts and not (tokens and time.monotonic() + len(parts[0].ids) / tokens * spent > until):
+        scores.append(look(model, part := parts.pop(0)).lines[0])
+        lines, tokens = lines + part.lines.tolist(), tokens + len(part.ids)
+        spent = time.monotonic() - started
+        if parts and len(scores) == 1 and time.monotonic() + 1.2 * len(reading.ids) / tokens * spent < until:
+            return reading.lines.tolist(), look(model, reading).lines[0]
+    return lines, torch.cat(scores)

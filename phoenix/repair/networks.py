@@ -10,6 +10,7 @@ __all__ = ['MOST', 'WITHHELD', 'load_network', 'in_torch', 'Networks', 'parts_of
 import argparse
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -167,7 +168,9 @@ class _NoRefiner:
 _STAGE_OF = {"localizer": "localize", "refiner": "refine"}
 _WINDOW = 64  # lines that the refiner reads at one time
 _PATIENCE = 0.3  # seconds that a search waits to know which refiner there is
-_READING = 1.0  # seconds at most that it waits for the refiner, behind its first candidates
+_READING = 1.0  # seconds at most that it waits for the refiner
+_LOCATING = 0.4  # of the time that is left is waited for the localiser, and of what is left then it reads
+_TORCH = 4.0  # seconds of a budget from which on torch, which takes two to import, is read in time
 
 
 class MambaTRMRLMPipeline(CodeRepairPipeline):
@@ -188,6 +191,8 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
         "The answer to a task; the networks are read meanwhile"
         folders = {n: at for n, at in self.config.machine().weights if _STAGE_OF[n] not in self.config.without}
         if "refiner" in folders and (task.testable or task.function or task.source.count("\n") < _WINDOW):
+            folders.pop("localizer", None)
+        if self.load is load_network and "torch" not in sys.modules and self.config.seconds < _TORCH:
             folders.pop("localizer", None)
         if task.testable and not self.with_tests:
             folders = {}
@@ -247,7 +252,7 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
                 return self.guided
             began = time.monotonic()
             try:
-                located = self._located(there, task, base)
+                located = self._located(there, task, base, time.monotonic() + run.left * _LOCATING)
                 self.guided = TRMWithRLM(there.get("refiner", _NoRefiner()), located, task.source)
             except Exception as e:  # the search goes on without them
                 run.add("localize", "failed", time.monotonic() - began, f"{type(e).__name__}: {e}"[:300])
@@ -266,12 +271,12 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
             view = View(source, fault_of(cases), line_faults(source, cases), base, run.task.message)
             guided.refiner.prepare(guided.informed(view))
 
-    def _located(self, there: dict[str, Any], task: RepairTask, base: Baseline) -> dict[int, float]:
+    def _located(self, there: dict[str, Any], task: RepairTask, base: Baseline, until: float) -> dict[int, float]:
         "Scores of lines by the localiser; none without one"
         if "localizer" not in there:
             return {}
         said = "\n".join([task.message, *(f"{c.error}: {c.message}" for c in base.failing[:2])])
-        return there["localizer"].line_scores(task.source, said, function=task.function)
+        return there["localizer"].line_scores(task.source, said, function=task.function, until=until)
 
     def _round(self, run: Any, harness: Harness, report: SearchReport, seconds: float) -> SearchReport:
         "Proposals for what still fails, run, told, and a search from there"
@@ -284,9 +289,14 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
             self.guided.tell(candidate, harness.baseline(candidate.text))
         return self._one(run, harness, base, seconds, [c for c in given if verdicts[c.text].passes])
 
-    def ranker(self, run: Any) -> Ranker:
-        "What orders proposals that nothing verifies: the refiner, if it is there in time"
-        return self._guide(run, Baseline((), "none")) or prior_ranker
+    def ranker(self, run: Any, view: View) -> tuple[Ranker, View]:
+        "The refiner, if it is there in time, and the view with what the localiser says"
+        guided = self._guide(run, Baseline((), "none"), patience=run.left * _LOCATING)
+        if not guided:
+            return prior_ranker, view
+        faults = mixed_faults(view.faults, guided.located) if guided.located else view.faults
+        guided.located.clear()  # the view has it
+        return guided, view._replace(faults=faults)
 
 # %% ../../nbs/repair/55_networks.ipynb #18f5ef51
 def best_pipeline(

@@ -8,7 +8,11 @@ __all__ = ['values_of', 'calls_of', 'call_checks', 'slips', 'crash_of']
 # %% ../../nbs/repair/45_oracle.ipynb #809cbeea
 import ast
 import re
+import time
 from collections.abc import Iterator
+from functools import lru_cache
+from math import inf
+from typing import Any, NamedTuple
 
 from ..corpus.code import BUILTINS, FUNCTIONS
 from ..sandbox.verdict import CallResult, Outcome
@@ -83,6 +87,7 @@ def call_checks(
     module: str,  # under which tests import it
     function: str | None = None,  # only this one
     most: int = 8,  # functions
+    until: float = inf,  # as `time.monotonic` counts: functions after that are left out
 ) -> dict[str, str]:  # path -> source, empty if nothing can be called
     "A test file that calls the top-level functions of a source with plausible inputs"
     from phoenix.synthesis.variables import specification_of  # its tables take a while
@@ -90,6 +95,8 @@ def call_checks(
     homes = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef) and not n.name.startswith("__")]
     tests = []
     for home in [n for n in homes if function in (None, n.name)][:most]:
+        if tests and time.monotonic() > until:
+            break
         text = ast.get_source_segment(source, home) or ""
         try:
             spec = specification_of(text)
@@ -122,34 +129,80 @@ def _parts(call: str) -> list[str]:
     return [f"{k.arg}={ast.unparse(k.value)}" for k in node.keywords]
 
 # %% ../../nbs/repair/45_oracle.ipynb #8448b743
+class _Names(NamedTuple):
+    "The names of a piece of a module"
+
+    bound: frozenset[str]  # outside of functions
+    homes: tuple[
+        tuple[frozenset[str], frozenset[str], frozenset[str]], ...
+    ]  # read, bound, to be read; of each function
+    unsure: bool  # whether names come from elsewhere
+
+
 def slips(source: str) -> float:
-    "Two points for each name that is read and bound nowhere, one for each local name that is bound and never read"
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+    "Two points for each name that a function reads and nothing binds, one for each that it binds and does not read"
+    pieces = [*map(_names, _pieces(source))]
+    pieces = [_names(source)] if None in pieces else pieces
+    found = [piece for piece in pieces if piece]
+    if None in pieces:
         return 100.0
-    names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
-    read = {n.id for n in names if not isinstance(n.ctx, ast.Store)}
-    bound = {n.id for n in names if isinstance(n.ctx, ast.Store)} | {
-        n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)
-    }
-    other = {n.name for n in ast.walk(tree) if isinstance(n, (*FUNCTIONS, ast.ClassDef, ast.ExceptHandler)) and n.name}
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            other |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-    if "*" in other or any(isinstance(n, ast.Match) for n in ast.walk(tree)):
+    if any(piece.unsure for piece in found):
         return 0.0
-    local = {n.id for home in ast.walk(tree) if isinstance(home, FUNCTIONS) for n in ast.walk(home)
-             if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and not n.id.startswith("_")}  # fmt: skip
-    return 2.0 * len(read - bound - other - _KNOWN) + len((local | _arguments(tree)) - read)
+    known = _KNOWN.union(*(piece.bound for piece in found))
+    homes = [home for piece in found for home in piece.homes]
+    return sum(2.0 * len(read - bound - known) + len(own - read) for read, bound, own in homes)
 
 
 _KNOWN = BUILTINS | {"__file__", "__name__", "__doc__", "__path__", "__class__"}
+_START = re.compile(r"^(?=@|(?:async )?def |class )", re.M)
 
 
-def _arguments(tree: ast.AST) -> set[str]:
-    found = {a.arg for home in ast.walk(tree) if isinstance(home, FUNCTIONS) for a in home.args.args}
-    return {name for name in found if name not in ("self", "cls") and not name.startswith("_")}
+def _pieces(source: str) -> Iterator[str]:
+    "A module cut in front of its functions and classes"
+    above = ""
+    for piece in _START.split(source):
+        above += piece
+        if not piece.startswith("@"):
+            yield above
+            above = ""
+
+# %% ../../nbs/repair/45_oracle.ipynb #61b4faa0
+@lru_cache(4096)
+def _names(text: str) -> _Names | None:  # None if it does not parse
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    outside: list[Any] = []
+    homes: list[Any] = []
+    todo: list[Any] = [tree]
+    while todo:
+        if isinstance(node := todo.pop(), FUNCTIONS):
+            homes.append(node)
+        else:
+            outside.append(node)
+            todo += ast.iter_child_nodes(node)
+    every = [*ast.walk(tree)]
+    read, bound, _ = _names_of(outside)
+    bound |= {home.name for home in homes} | {name for n in every if isinstance(n, ast.Global) for name in n.names}
+    inside = [_names_of([*ast.walk(home)]) for home in homes]
+    unsure = "*" in bound or any(isinstance(n, ast.Match) for n in every)
+    return _Names(bound, (*inside, (read, frozenset(), frozenset())), unsure)
+
+
+def _names_of(nodes: list[Any]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    "What is read, what is bound, and which of it has to be read"
+    names = [n for n in nodes if isinstance(n, ast.Name)]
+    stored = {n.id for n in names if isinstance(n.ctx, ast.Store)}
+    read = {n.id for n in names if not isinstance(n.ctx, ast.Store)}
+    imported = [alias for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom)) for alias in n.names]
+    given = {a.arg for n in nodes if isinstance(n, FUNCTIONS) for a in n.args.args}
+    shared = {name for n in nodes if isinstance(n, (ast.Global, ast.Nonlocal)) for name in n.names}
+    bound = stored | shared | {n.arg for n in nodes if isinstance(n, ast.arg)}
+    bound |= {n.name for n in nodes if isinstance(n, (*FUNCTIONS, ast.ClassDef, ast.ExceptHandler)) and n.name}
+    bound |= {(alias.asname or alias.name).partition(".")[0] for alias in imported}
+    own = {name for name in (stored - shared) | given if name not in ("self", "cls") and not name.startswith("_")}
+    return frozenset(read), frozenset(bound), frozenset(own)
 
 # %% ../../nbs/repair/45_oracle.ipynb #fc801818
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')

@@ -20,7 +20,7 @@ from typing import Any
 
 from ..corpus.code import FUNCTIONS, Code
 from ..corpus.syntax import syntax_error
-from .harness import Baseline, Harness
+from .harness import Baseline, Harness, shared_prefix
 from .oracle import call_checks, crash_of, slips
 from .rank import Candidate, Ranker, View, prior_ranker
 from .result import RepairResult, StageTrace
@@ -166,18 +166,31 @@ def _span_of(node: Any, source: str) -> range:
     return range(getattr(node, "lineno", 1), getattr(node, "end_lineno", source.count("\n") + 1) + 1)
 
 
+_SLIP = 2.5  # what a slip costs, beside log-scores
+
+
 def fewest_slips(candidates: Iterable[Candidate], source: str, until: float = math.inf) -> list[Candidate]:
     "Candidates ordered by score and by the slips that they leave; a name spelt right comes first"
-    value = lambda c: c.score - 1.5 * slips(c.text) + 2.0 * _respelt(source, c.text)
+    value = lambda c: c.score - _SLIP * slips(c.text) + 2.0 * _respelt(source, c.text)
     found = [(value(c), c) for c in candidates if time.monotonic() < until]
     return [c for _, c in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
 def _respelt(before: str, after: str) -> bool:
     "Whether one word became another that looks like it"
-    went, came = (Counter(re.findall(r"\w+", text)) for text in (before, after))
+    i = shared_prefix(before, after)
+    j = shared_prefix(before[i:][::-1], after[i:][::-1])
+    while i and _is_word(before[i - 1]):
+        i -= 1
+    while j and _is_word(before[-j]):
+        j -= 1
+    went, came = (Counter(re.findall(r"\w+", text[i : len(text) - j])) for text in (before, after))
     went, came = [*(went - came).elements()], [*(came - went).elements()]
     return len(went) == len(came) == 1 and SequenceMatcher(None, went[0], came[0]).ratio() > 0.6
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 # %% ../../nbs/repair/50_pipeline.ipynb #265d8783
 def ask_backend(backend: Backend, task: RepairTask, source: str, base: Baseline, tried: Sequence[str]) -> list[str]:
@@ -193,6 +206,7 @@ def ask_backend(backend: Backend, task: RepairTask, source: str, base: Baseline,
 
 # %% ../../nbs/repair/50_pipeline.ipynb #33430551
 _RESERVE = 0.15  # seconds for what comes after the search
+_LISTING = 0.5  # of what is left goes into the list of proposals, the rest into a look at them
 
 
 @contextmanager
@@ -244,9 +258,9 @@ class CodeRepairPipeline:
         "One search over all the time that is left"
         return RepairSearch(harness, seconds=max(run.left - _RESERVE, 0.05), seed=self.config.seed).run()
 
-    def ranker(self, run: _Run) -> Ranker:
-        "What orders proposals that nothing verifies"
-        return prior_ranker
+    def ranker(self, run: _Run, view: View) -> tuple[Ranker, View]:
+        "What orders proposals that nothing verifies, and what is known besides"
+        return prior_ranker, view
 
 # %% ../../nbs/repair/50_pipeline.ipynb #55417a72
 def _with_tests(pipeline: CodeRepairPipeline, run: _Run) -> RepairResult:
@@ -340,7 +354,7 @@ def _without_tests(pipeline: CodeRepairPipeline, run: _Run) -> RepairResult:
         if broken:
             found += [c.text for c in propose(view_of(task), most=most, until=time.monotonic() + run.left)]
             notes.append(f"{len(found)} texts parse" if found else f"no edit makes it parse: {broken.msg}")
-        elif checks := call_checks(task.source, task.module, task.function):
+        elif checks := call_checks(task.source, task.module, task.function, until=time.monotonic() + run.left / 8):
             found += _checked(pipeline, run, replace(task, tests=dict(checks)), notes)
     if "backend" in run.route and run.left:
         with run.stage("backend") as notes:
@@ -351,10 +365,11 @@ def _without_tests(pipeline: CodeRepairPipeline, run: _Run) -> RepairResult:
     if not found and not broken:
         with run.stage("propose") as notes:
             view = view_of(task)
-            now = time.monotonic()  # a third for the list, the rest to look at it
-            ranker = pipeline.ranker(run) if run.left > 1 else prior_ranker
-            some = propose(view, ranker, 200, until=now + run.left / 3)
-            found += [c.text for c in fewest_slips(some, task.source, now + run.left) or some[:most]]
+            ranker, view = pipeline.ranker(run, view) if run.left > 1 else (prior_ranker, view)
+            some = propose(view, ranker, 200, until=time.monotonic() + _LISTING * run.left)
+            found += [
+                c.text for c in fewest_slips(some, task.source, time.monotonic() + run.left - _RESERVE) or some[:most]
+            ]
             notes.append(f"for {view.failure}" if view.failure else "nothing is known of the fault")
     if not found:
         run.message = run.message or "nothing found"

@@ -243,7 +243,7 @@ class PlainRanker:
         self,
         refiner: PlainRefiner,
         prior: Callable[[Code, list[Edit], Any], list[float]] = prior_ranker,
-        weight: float = 0.7,  # of the network
+        weight: float = 1.0,  # of the network
         most: int = 320,  # cells that are read at one time
         part: int = 192,  # of those of a longer text
         few: int = 6000,  # edits that the network sees, at most
@@ -253,12 +253,17 @@ class PlainRanker:
         self.few = expect_int("few", few)
         self._of: Any = None  # what was read, and the gain of each edit that was scored
         self._gains: dict[Any, float] = {}
+        self._parts: Any = None  # the last view, and its parts
 
     def parts(self, view: Any) -> list[tuple[EditCells, np.ndarray]]:
-        "The cells that are read of a program, and what is known of them"
-        text = load_lexemes().encode(view.source)
-        found = windows(text, view.faults, self.most if len(text) <= self.most - 2 else self.part)
-        return [(part, cell_numbers(part, view, self.refiner.config["fault_levels"])) for part in found]
+        "The cells that are read of a program, and what is known of them; those of the last view are kept"
+        key = view.source, tuple(view.faults.items()), view.message, view.baseline
+        if not self._parts or self._parts[0] != key:
+            text = load_lexemes().encode(view.source)
+            found = windows(text, view.faults, self.most if len(text) <= self.most - 2 else self.part)
+            levels = self.refiner.config["fault_levels"]
+            self._parts = key, [(part, cell_numbers(part, view, levels)) for part in found]
+        return self._parts[1]
 
     def prepare(self, view: Any) -> None:
         "Read a program, so that its edits are ranked at once; may be called in another thread"

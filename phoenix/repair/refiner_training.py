@@ -43,7 +43,9 @@ from phoenix.repair.edit_cells import (
 )  # fmt: skip
 from .rank import View, prior_ranker, repair_operators
 from .refiner import EditBatch, Facts, RefinerConfig, RefinerLoss, RepairRefiner
+from ..training.capture import CapturedStep, make_capturable
 from ..training.checkpoint import EMA
+from ..training.optim import set_learning_rate
 from ..weights import write_atomic
 
 # %% ../../nbs/repair/26_refiner_training.ipynb #6f170fc6
@@ -73,7 +75,7 @@ def known_operators() -> tuple[str, ...]:
 class ListConfig:
     "How a faulty program becomes a record with a list of edits"
 
-    share: float = 0.15  # of the operators whose edits are enumerated, beside those that take the bug back
+    share: float = 0.1  # of the operators whose edits are enumerated, beside those that take the bug back
     near: int = 64  # edits beside the right place, or by the right operator
     far: int = 64  # edits elsewhere
     most: int = 512  # cells
@@ -380,16 +382,21 @@ def work(pool_path: str, out: str, worker: int, workers: int, seed: int, seconds
             write_records(folder / f"train-{seed}-{worker}-{done}.npz", batch)
             done += 1
 
+    def validation() -> None:
+        for name, samples in valid_samples(pool, valid).items():
+            if not (path := folder / f"valid-{name}-{worker}.npz").exists():
+                mine = [*enumerate(samples)][worker::workers]
+                write_records(path, [r for k, s in mine for r in full_records(*s, group=k, prior=_without_network)])
+
     more(100, end)
-    for name, samples in valid_samples(pool, valid).items():
-        if not (path := folder / f"valid-{name}-{worker}.npz").exists():
-            mine = [*enumerate(samples)][worker::workers]
-            write_records(path, [r for k, s in mine for r in full_records(*s, group=k, prior=_without_network)])
     pairs = [p for p in pool["pairs"] if p[1] == "train"][worker::workers]
-    for first in range(0, len(pairs), 100):
+    for first in range(0, len(pairs), 25):  # all edits of a pair are listed, which takes long: in small portions
+        if first == 50:
+            validation()
         if time.monotonic() < end and not (path := folder / f"real-{worker}-{first}.npz").exists():
-            write_records(path, [*pair_records(pairs[first : first + 100], seed)])
             more(200, end)
+            write_records(path, [*pair_records(pairs[first : first + 25], seed)])
+    validation()
     while time.monotonic() < end:
         more(400, end)
 
@@ -544,6 +551,7 @@ class RefinerTraining:
     ema: float = 0.999
     facts: float = 0.5  # share of samples whose tests are known
     compile: bool = False
+    capture: bool = False  # record the step of each length as a CUDA graph; some 5,800 operators make it
     reload: float = 20.0  # seconds between looks for new records
     first: int = 1  # files of records to wait for
     seed: int = 0
@@ -686,32 +694,38 @@ def train_refiner_ranker(
         meta = load_state(out, model, ema, optimizer)
     if config.compile:
         model.trm.recursion.net.compile(dynamic=True)
+    if config.capture:
+        make_capturable(optimizer)
     config = replace(config, total_seconds=config.total_seconds or meta["spent"] + config.seconds)
     feed, begin, log = RecordFeed(records, device, config.reload, config.first), time.monotonic(), []
     generator = torch.Generator(device).manual_seed(config.seed + 7919 * meta["step"])
     rng, sums, before, done = np.random.default_rng(config.seed + meta["step"]), {}, meta["spent"], 0
     told = 0  # steps that the log holds
     half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
-    while (spent := time.monotonic() - begin) < config.seconds and not (config.max_steps and done >= config.max_steps):
-        data = feed.fresh()
-        edge = int(rng.choice(len(EDGES), p=data.bucket_odds(config.tokens)))
-        rows = data.draw(edge, config.tokens, generator)
-        batch = data.batch(rows, EDGES[edge], generator, config.facts)
+
+    def step(batch: EditBatch) -> dict[str, Tensor]:
         with half:
             loss, found = loss_of(batch)
-        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         for p in model.parameters():
             if p.grad is not None:
                 p.grad.nan_to_num_(0.0, 0.0, 0.0)  # a look at the norm would make the GPU wait
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        for group in optimizer.param_groups:
-            group["lr"] = rate(config, meta["step"], before + spent)
         optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
         ema.update(model)
+        return {name: value.detach() for name, value in (found | {"norm": norm}).items()}
+
+    take = CapturedStep(step) if config.capture else step
+    while (spent := time.monotonic() - begin) < config.seconds and not (config.max_steps and done >= config.max_steps):
+        data = feed.fresh()
+        edge = int(rng.choice(len(EDGES), p=data.bucket_odds(config.tokens)))
+        rows = data.draw(edge, config.tokens, generator)
+        set_learning_rate(optimizer, rate(config, meta["step"], before + spent))
+        found = take(data.batch(rows, EDGES[edge], generator, config.facts))
         done, meta["step"], meta["samples"] = done + 1, meta["step"] + 1, meta["samples"] + len(rows)
-        for name, value in (found | {"norm": norm}).items():
-            sums[name] = sums.get(name, 0) + value.detach()
+        for name, value in found.items():
+            sums[name] = sums.get(name, 0) + value
         if meta["step"] % 100 == 0 or done == config.max_steps:
             row = {name: float(v) / (done - told) for name, v in sums.items()}
             log.append({"step": meta["step"], "seconds": before + spent, "records": len(data)} | row)

@@ -113,6 +113,7 @@ def _value(node: ast.AST) -> ast.AST | None:
 
 # %% ../../nbs/repair/15_spectrum.ipynb #df64639b
 OUTSIDE = 0.4  # of its suspicion is left to a line that the result does not depend on
+_QUIET = localize_lines("x\n", ())[1]  # suspicion of a line of which nothing is known
 
 
 def line_faults(
@@ -121,6 +122,8 @@ def line_faults(
 ) -> dict[int, float]:  # a score from 0 to 1 for each line, from 1
     "Suspicion of each line by spectrum, traceback and slices, eq. P15.1"
     seen = observed(cases)
+    if not seen and not syntax_error(source):
+        return dict.fromkeys(range(1, source.count("\n") + 1 + (not source.endswith("\n"))), _QUIET)
     scores = localize_lines(source, seen)
     failing = [o for o in seen if not o.passed]
     if syntax_error(source) or not failing or not all(o.result.lines for o in failing):

@@ -114,6 +114,21 @@ def imported_names(source: str, package: str = "") -> Iterator[str]:
             yield from (".".join(filter(None, [*base, alias.name])) for alias in node.names)
 
 
+_IMPORT = re.compile(r"^[ \t]*((?:from[ \t]+[.\w]+[ \t]*)?\bimport\b[ \t]*(?:\([^()]*\)|(?:[^\n\\#]|\\\n)*))", re.M)
+
+
+def _import_lines(source: str) -> str:
+    "The imports of a source alone, which are sooner read; all of it where they may stand behind something else"
+    if re.search(r"[:;][ \t]*(?:from[ \t]+[.\w]+[ \t]+)?import[ \t]+\w", source):
+        return source
+    found = "\n".join(_IMPORT.findall(source))
+    try:
+        ast.parse(found)
+    except (SyntaxError, ValueError):
+        return source
+    return found
+
+
 def neighbours(root: Path, start: Mapping[str, str], most: int = 200) -> dict[str, str]:
     "The files below `root` that those of `start` import, and those import in turn, at most `most`"
     found: dict[str, str] = {}
@@ -121,7 +136,7 @@ def neighbours(root: Path, start: Mapping[str, str], most: int = 200) -> dict[st
     while todo and len(found) < most:
         path, source = todo.pop()
         parts = path.removesuffix(".py").split("/")
-        for name in imported_names(source, ".".join(parts[:-1])):
+        for name in imported_names(_import_lines(source), ".".join(parts[:-1])):
             steps = name.split(".")
             below = ["/".join(steps[:i]) for i in range(1, len(steps) + 1)]
             for other in [f"{b}{end}" for b in below for end in (".py", "/__init__.py")]:

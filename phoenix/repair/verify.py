@@ -35,7 +35,8 @@ class Frontier:
     def __init__(self, view: View, ranker: Ranker, operators: Sequence[Operator]):
         self.view, self.ranker = view, ranker
         floor = min(view.faults.values(), default=0.0)
-        suspects = {line for line, score in view.faults.items() if score > floor} or {*view.faults}
+        above = sorted((line for line, score in view.faults.items() if score > floor), key=lambda n: -view.faults[n])
+        suspects = {*above[:_LOOKED]} or {*view.faults}
         self.code = code_of(blanked(view.source, suspects))
         self.tiers, seen = tiers_of(operators, view.failure), set()
         self.streams = [edits_of(self.code, tier, seen) for tier in self.tiers]  # what is not listed yet
@@ -43,6 +44,7 @@ class Frontier:
         self.edits: dict[str, Edit] = {}  # of the candidates that were given out, by their texts
         self.given: list[Candidate] = []
         self.listed, self.listing, self.running = 0, 0.0, 0.0  # edits; seconds
+        self.pace = 0.0  # seconds to rank an edit
         self.end = inf  # as `time.monotonic` counts; nothing is listed then, and None is given out
 
     def use(self, ranker: Ranker) -> None:
@@ -65,7 +67,10 @@ class Frontier:
         if self.ranker is not prior_ranker or not edits:
             edits += [edit for _, _, edit in self.waiting]
             self.waiting = []
-        for score, edit in zip(self.ranker(self.code, edits, self.view), edits, strict=True):
+        started = time.monotonic()
+        scores = self.ranker(self.code, edits, self.view)
+        self.pace = (time.monotonic() - started) / max(_SLICE, len(edits))
+        for score, edit in zip(scores, edits, strict=True):
             self.listed += 1
             heappush(self.waiting, (-score, self.listed, edit))
         if len(self.waiting) > 2 * _MOST:
@@ -75,12 +80,22 @@ class Frontier:
         "List some more; the more, the more are to be ranked again with them"
         started = time.monotonic()
         most = _SLICE if self.ranker is prior_ranker else max(_SLICE, len(self.waiting))
-        some = [*islice(self.streams[0], most)]
-        if len(some) < most:
-            self.streams.pop(0)
+        some = []
+        for edit in islice(self.streams[0], most):
+            some.append(edit)
+            if self._over(len(some)):
+                break
+        else:
+            if len(some) < most:
+                self.streams.pop(0)
         if some:
             self._rank(some)
         self.listing += time.monotonic() - started
+
+    def _over(self, more: int = 0) -> bool:
+        "Whether the time is over, or will be when so many more are ranked"
+        again = 0 if self.ranker is prior_ranker else len(self.waiting)
+        return time.monotonic() + self.pace * (again + more) > self.end
 
     def _due(self, given: int) -> bool:
         "Whether to list more before the next is given out"
@@ -95,7 +110,7 @@ class Frontier:
         while self.given or self.waiting or self.streams:
             if self.given:
                 yield self.given.pop(0)
-            elif self._due(given) and (time.monotonic() < self.end or not self.listed):
+            elif self._due(given) and not (self.listed and self._over()):
                 self._list()
             elif self.waiting:
                 score, _, edit = heappop(self.waiting)
@@ -110,11 +125,11 @@ class Frontier:
 
 _FIRST = 2000  # edits of the first tier at most that are listed before the first is given out
 _AT_ONCE, _PAUSE = 3000, 0.4  # edits that a ranker which is not the prior is told of first; seconds to list them
-_BEFORE = 24  # candidates that are given out before another ranker is waited for
 _QUICK = 64  # candidates that are given out before more are listed
 _SHARE = 0.5  # of the time goes into listing, while candidates run
 _SLICE = 256  # edits that are listed at one time
 _MOST = 50_000  # edits that wait, or twice as many for a while
+_LOOKED = 1500  # lines at most that are looked into, if some are more suspect than others
 
 # %% ../../nbs/repair/30_verify.ipynb #12e13821
 @dataclass(frozen=True)
@@ -188,7 +203,7 @@ class RepairSearch:
         self.kept = 0.3  # seconds for the choice and its confirmation
         self.given: list[Candidate] = []
         self.next_ranker: Ranker | None = None
-        self.expected = 0.0  # until when another ranker is waited for, behind the first candidates; by `clock`
+        self.expected = 0.0  # until when another ranker is waited for; by `clock`
         self.start = self.best = _State(harness.task.source)  # of the programs that were run under all cases
 
     def use(self, ranker: Ranker) -> None:
@@ -333,7 +348,7 @@ def _texts(search: RepairSearch, frontier: Frontier, stream: Iterator[Candidate 
            by_text: dict[str, Candidate]) -> Iterator[str]:  # fmt: skip
     after, last, frontier.end = 0, end, time.monotonic() + end - search.clock()
     while search.clock() < min(end, last):
-        while len(search.tried) > _BEFORE and search.clock() < min(search.expected, end) and not search.next_ranker:
+        while search.clock() < min(search.expected, end) and not search.next_ranker:
             time.sleep(0.005)
         if search.next_ranker:
             search.ranker, search.next_ranker = search.next_ranker, None

@@ -91,9 +91,12 @@ if TYPE_CHECKING:
     from .classes import (
         Method, ClassTask, class_name_of, class_task, class_code
     )
+    from .induction import (
+        COMPONENTS, Term, Component, Pool, grown, Loop, Question, solutions, recursions, induced
+    )
     from .generate import (
         type_errors, Draft, Generated, explanation_of, cases_of, checked, typed, searched, joined, parts_of, followed,
-        asked, CodeGenerator, several
+        by_example, asked, CodeGenerator, several
     )
     from .failures import (
         FailureKind, Failure, value_differences, classify, Observation, observe, diagnose, ochiai, tarantula, localize_lines
@@ -117,7 +120,7 @@ if TYPE_CHECKING:
         STAGES, Encoder, Refiner, PipelineConfig, Event, Solution, show_events, RLMPipeline, stage_times
     )
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['backends', 'classes', 'commands', 'constraints', 'debug', 'decompose', 'enumerate', 'evidence', 'failures', 'generate', 'guards', 'idioms', 'kinds', 'known_lists', 'known_numbers', 'known_texts', 'language', 'operations', 'phrases', 'pipeline', 'plans', 'probes', 'properties', 'readings', 'roles', 'scopes', 'searching', 'sentences', 'signatures', 'stories', 'strategies', 'techniques', 'variables', 'writing'], {
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['backends', 'classes', 'commands', 'constraints', 'debug', 'decompose', 'enumerate', 'evidence', 'failures', 'generate', 'guards', 'idioms', 'induction', 'kinds', 'known_lists', 'known_numbers', 'known_texts', 'language', 'operations', 'phrases', 'pipeline', 'plans', 'probes', 'properties', 'readings', 'roles', 'scopes', 'searching', 'sentences', 'signatures', 'stories', 'strategies', 'techniques', 'variables', 'writing'], {
     'kinds': [
         'CONSTRAINT_TYPES', 'ROLES', 'VariableType', 'TypeInfo', 'type_of_annotation', 'type_of_value',
         'type_of_literal', 'type_of_words', 'Constraint', 'ExtractedVariable', 'python_annotation', 'Example',
@@ -210,9 +213,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['backends', 'class
     'classes': [
         'Method', 'ClassTask', 'class_name_of', 'class_task', 'class_code'
     ],
+    'induction': [
+        'COMPONENTS', 'Term', 'Component', 'Pool', 'grown', 'Loop', 'Question', 'solutions', 'recursions', 'induced'
+    ],
     'generate': [
         'type_errors', 'Draft', 'Generated', 'explanation_of', 'cases_of', 'checked', 'typed', 'searched', 'joined',
-        'parts_of', 'followed', 'asked', 'CodeGenerator', 'several'
+        'parts_of', 'followed', 'by_example', 'asked', 'CodeGenerator', 'several'
     ],
     'failures': [
         'FailureKind', 'Failure', 'value_differences', 'classify', 'Observation', 'observe', 'diagnose', 'ochiai',

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['type_errors', 'Draft', 'Generated', 'explanation_of', 'cases_of', 'checked', 'typed', 'searched', 'joined',
-           'parts_of', 'followed', 'asked', 'CodeGenerator', 'several']
+           'parts_of', 'followed', 'by_example', 'asked', 'CodeGenerator', 'several']
 
 # %% ../../nbs/synthesis/37_generate.ipynb #8cc2e40a
 import ast
@@ -27,12 +27,13 @@ from .classes import class_code
 from .constraints import validate_values
 from .enumerate import Counts, Expression
 from .guards import guards_of, written
+from .induction import induced, recursions
 from .kinds import Constraint, Specification, python_annotation
 from .language import ExpressionError, names_in
 from .searching import Options, Task, alike, literal, rating, search, task_of
 from .stories import reading_of
 from .variables import VariableExtractor, specification_of
-from .writing import render
+from .writing import NotRendered, render
 
 # %% ../../nbs/synthesis/37_generate.ipynb #26ac748c
 def type_errors(sources: Sequence[str]) -> list[list[str]]:
@@ -70,7 +71,7 @@ class Draft:
 
     code: str
     score: float = 0.0  # words explained, less costs
-    source: str = "search"  # or "reading", "class", "model", "none"
+    source: str = "search"  # or "reading", "induction", "class", "model", "none"
     explanation: tuple[tuple[str, str], ...] = ()  # an operation, and the words that led to it
     passed: int = 0  # of the examples
     failures: tuple[str, ...] = ()  # examples that it fails, calls that do not end
@@ -292,6 +293,37 @@ def followed(
     codes = [joined(before, o) for o in (reading.code, *reading.looser)]
     return [checked(Draft(codes[0], score, "reading", told, looser=tuple(codes[1:])), task, box)]
 
+# %% ../../nbs/synthesis/37_generate.ipynb #4ae9c43b
+def by_example(
+    task: Task,
+    box: Sandbox,
+    tries: float,  # terms, see `induced`
+    most: int,  # drafts
+    best: float = 0.0,  # score of the drafts that it is compared with
+    counts: Counts | None = None,
+) -> list[Draft]:
+    "Functions that are induced from the examples of a task, run"
+    guards = []
+    for o in guards_of(task):
+        hit = [want for want, fired in zip(task.expected, o.fired, strict=False) if fired is True]
+        if not hit if o.guard.raises else all(alike(want, literal(o.guard.value)) for want in hit):
+            guards.append(o)
+    early = [o.fired for o in guards if not o.guard.raises]
+    rows = [i for i in range(len(task.expected)) if not any(fired[i] is True for fired in early)]
+    tests = [(o.test, o.guard) for o in guards]
+    out = []
+    for term in induced(task, rows, tries, counts)[:most]:
+        body, levels = [f"return {term.code}"], ((0, task.output or "Any"), (1, "Any"), (2, "Any"))
+        try:
+            codes = [render(None, task, tests, level, body=body, result=o) for level, o in levels]
+        except NotRendered:
+            continue
+        told = (("examples", str(len(rows))),)
+        out.append(
+            checked(Draft(codes[0], best + 1.5 - term.cost, "induction", told, looser=tuple(codes[1:])), task, box)
+        )
+    return out
+
 # %% ../../nbs/synthesis/37_generate.ipynb #c555ce4b
 _PROMPT = """Write one Python module for this task. Reply with a single code block and nothing else.
 Annotate all parameters and results; give the function a one-line docstring; import only the standard library.
@@ -399,6 +431,9 @@ class CodeGenerator:
             counts = Counts(until=start + self.seconds)
             drafts = searched(task, self.box, self.tries, self.most, self.options, counts)
             drafts += followed(task, self.box, max(o.score for o in drafts), functions, before)
+            if task.expected and (all(o.failures for o in drafts) or any(recursions(task))):
+                best = max(o.score for o in drafts)
+                drafts += by_example(task, self.box, max(self.tries, 6000), self.most, best, counts)
         drafts = typed(drafts)
         if self.backend is not None and all(o.failures or o.type_errors for o in drafts):
             written_by_model, notes = asked(task, self.backend, self.box)

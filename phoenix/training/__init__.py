@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from .engine import (
         checkpointed, blocks_of, checkpoint_blocks, make_accelerator, prepare, whole, shard_like
     )
+    from .capture import (
+        WAITING, Operators, make_capturable, CapturedStep
+    )
     from .trainer import (
         TrainConfig, Sums, divide_gradients, read_log, signals_noted, Trainer
     )
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['checkpoint', 'engine', 'optim', 'stream', 'trainer'], {
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['capture', 'checkpoint', 'engine', 'optim', 'stream', 'trainer'], {
     'optim': [
         'OPTIMIZERS', 'SCHEDULES', 'adam_atan2_ref', 'AdamATan2', 'local', 'Together', 'weight_matrices', 'OptimConfig',
         'build_optimizer', 'warmup_constant', 'warmup_cosine', 'warmup_stable_decay', 'schedule', 'learning_rate',
@@ -47,6 +50,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['checkpoint', 'eng
     ],
     'engine': [
         'checkpointed', 'blocks_of', 'checkpoint_blocks', 'make_accelerator', 'prepare', 'whole', 'shard_like'
+    ],
+    'capture': [
+        'WAITING', 'Operators', 'make_capturable', 'CapturedStep'
     ],
     'trainer': [
         'TrainConfig', 'Sums', 'divide_gradients', 'read_log', 'signals_noted', 'Trainer'

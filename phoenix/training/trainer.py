@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from ..arguments import expect_int
+from .capture import CapturedStep, make_capturable
 from phoenix.training.checkpoint import (
     EMA,
     expect_same_config,
@@ -53,6 +55,7 @@ class TrainConfig:
     clip: float = 1.0  # largest norm of the gradient; 0 does not clip
     ema: float = 0.0  # decay of the averaged weights that are evaluated; 0 keeps none
     checkpointing: bool = False  # compute blocks again in the backward pass instead of storing them
+    capture: bool = False  # record the step as a CUDA graph; pays for small networks, whose step waits for nothing
     strategy: Literal["ddp", "fsdp"] = "ddp"  # what processes share: gradients, or the weights as well
     device: Literal["auto", "cpu"] = "auto"  # "auto" takes the accelerator if there is one
     workers: int = 0  # processes that load items ahead
@@ -75,10 +78,22 @@ class TrainConfig:
             raise ValueError(f"clip: expected a number from 0, got {self.clip}")
         if self.strategy == "fsdp" and self.precision == "fp16":
             raise ValueError("precision: expected 'no' or 'bf16' with strategy='fsdp', got 'fp16'")
+        if self.capture and (self.precision == "fp16" or self.strategy == "fsdp"):
+            raise ValueError("capture: expected False with precision='fp16' or strategy='fsdp', got True")
 
 
 # what may differ when a run goes on: it changes no finished step, and lower memory may be the reason to go on
-_FREE = {"steps", "batch_size", "accumulate", "checkpointing", "device", "workers", "log_every", "eval_every"}
+_FREE = {
+    "steps",
+    "batch_size",
+    "accumulate",
+    "checkpointing",
+    "capture",
+    "device",
+    "workers",
+    "log_every",
+    "eval_every",
+}
 _FREE |= {"save_every", "keep", "patience", "out_dir", "trackers"}
 
 # %% ../../nbs/training/40_trainer.ipynb #d1f54780
@@ -289,6 +304,8 @@ def _start(run: Any, resume: bool) -> Iterator[Any]:
         _write_log(config.out_dir, read_log(config.out_dir, run.step) if folder else [])
     if config.trackers:
         acc.init_trackers("", init_kwargs={"tensorboard": {"purge_step": run.step}})
+    if config.capture:  # anew, since a checkpoint brings rates and moments of its own
+        run.whole_step = CapturedStep(partial(_step, run))
     run.plain.train()
     run.optimizer.zero_grad()
     run.stage, run.since = None, time.perf_counter()
@@ -339,21 +356,43 @@ def _unit(run: Any, tokens: Any) -> float:
     return run.progress["unit"]
 
 
-def _update(run: Any, factor: Tensor) -> None:
+def _update(run: Any, factor: Tensor) -> list[tuple[str, Any, Any]]:  # what is told of it: name, sum, count
     "Divide the gradient, clip it, and let the optimiser use it; fp16 leaves a step out if the gradient overflowed"
+    told: list[tuple[str, Any, Any]] = []
     params, scaler = [p for group in run.optimizer.param_groups for p in group["params"]], run.accelerator.scaler
     if scaler:
         scaler.unscale_(run.optimizer)
     divide_gradients(params, factor)
     if run.config.clip:
         norm = whole(nn.utils.clip_grad_norm_(params, run.config.clip))
-        run.sums.add("grad_norm", norm.nan_to_num(0, 0, 0), norm.isfinite())
+        told.append(("grad_norm", norm.nan_to_num(0, 0, 0), norm.isfinite()))
     if scaler:
         scaler.step(run.optimizer)
         scaler.update()
     else:
         run.optimizer.step()
     run.optimizer.zero_grad()
+    return told
+
+
+def _step(run: Any, batches: list[Any]) -> list[tuple[str, Any, Any]]:  # what is told of it: name, sum, count
+    "One step of the optimiser (eq. T40.1), which waits for nothing on the device"
+    acc, tokens, told = run.accelerator, 0, []
+    for i, batch in enumerate(batches):
+        with _exchanging(run, last=i + 1 == run.config.accumulate):
+            with acc.autocast():
+                loss, n, metrics = run.loss_fn(run.model, batch)
+            part = loss / _unit(run, n)
+            (acc.scaler.scale(part) if acc.scaler else part).backward()
+        tokens = tokens + n
+        for name, value in {"loss": loss, **metrics}.items():
+            pair = value if isinstance(value, tuple) else (value, n)
+            told.append((name, *(x.detach() if isinstance(x, Tensor) else x for x in pair)))
+    total = acc.reduce(_number(tokens, run.sums.dtype, acc.device), "sum")
+    told += _update(run, acc.num_processes * run.progress["unit"] / total.clamp_min(1))
+    if run.ema:
+        run.ema.update(run.plain)
+    return told
 
 # %% ../../nbs/training/40_trainer.ipynb #366e9a46
 class Trainer:
@@ -379,6 +418,11 @@ class Trainer:
         self.ema = EMA(self.plain, config.ema) if config.ema else None
         self.sums, self.since = Sums(acc.device), time.perf_counter()
         self.progress: dict[str, Any] = dict(step=0, unit=0.0, best=math.inf, best_step=-1, bad=0)
+        self.whole_step: Callable[[list[Any]], list[tuple[str, Any, Any]]] = partial(_step, self)
+        if config.capture and acc.num_processes > 1:
+            raise ValueError(f"capture: expected False with several processes, got True with {acc.num_processes}")
+        if config.capture:
+            make_capturable(self.optimizer)
 
     @property
     def step(self) -> int:
@@ -399,23 +443,12 @@ class Trainer:
         "One step of the optimiser (eq. T40.1)"
         from accelerate.utils import send_to_device
 
-        config, acc, tokens = self.config, self.accelerator, 0
+        config, device = self.config, self.accelerator.device
         set_learning_rate(self.optimizer, learning_rate(config.optim, self.step, config.steps))
-        for i in range(config.accumulate):
-            batch = send_to_device(next(batches), acc.device, non_blocking=True)
-            with _exchanging(self, last=i + 1 == config.accumulate):
-                with acc.autocast():
-                    loss, n, metrics = self.loss_fn(self.model, batch)
-                part = loss / _unit(self, n)
-                (acc.scaler.scale(part) if acc.scaler else part).backward()
-            tokens = tokens + n
-            for name, value in {"loss": loss, **metrics}.items():
-                self.sums.add(name, *(value if isinstance(value, tuple) else (value, n)))
-        total = acc.reduce(_number(tokens, self.sums.dtype, acc.device), "sum")
-        _update(self, acc.num_processes * self.progress["unit"] / total.clamp_min(1))
+        micro = [send_to_device(next(batches), device, non_blocking=True) for _ in range(config.accumulate)]
+        for name, value, count in self.whole_step(micro):
+            self.sums.add(name, value, count)
         self.progress["step"] += 1
-        if self.ema:
-            self.ema.update(self.plain)
 
     def fit(self, resume: bool = True, until: int | None = None) -> list[dict[str, Any]]:
         "Train up to `config.steps`, or up to the step `until`; returns the rows of the log"
