@@ -9,7 +9,7 @@ import lazy_loader
 from .sample import (
     SAMPLE_CATEGORIES, TIERS, SPLITS, WITHHELD, SCHEMA_VERSION, Withheld, is_withheld, EditSpan, Example, apply_spans,
     edits_between, CanonicalCodeSample, problems, validate, sample_schema, to_row, from_row, write_samples,
-    iter_samples, read_samples, from_real_fix, from_condefects
+    open_parquet, iter_samples, read_samples, from_real_fix, from_condefects
 )
 from .vocabulary import (
     PREFIXES, QUOTES, OPERATOR_TEXTS, KEYWORDS, SPECIALS, PAD, MASK, BEGIN, FINISH, SEPARATOR, FREE, WRAP, GLUE, BREAKS,
@@ -143,7 +143,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['builder', 'code_g
     'sample': [
         'SAMPLE_CATEGORIES', 'TIERS', 'SPLITS', 'WITHHELD', 'SCHEMA_VERSION', 'Withheld', 'is_withheld', 'EditSpan',
         'Example', 'apply_spans', 'edits_between', 'CanonicalCodeSample', 'problems', 'validate', 'sample_schema',
-        'to_row', 'from_row', 'write_samples', 'iter_samples', 'read_samples', 'from_real_fix', 'from_condefects'
+        'to_row', 'from_row', 'write_samples', 'open_parquet', 'iter_samples', 'read_samples', 'from_real_fix',
+        'from_condefects'
     ],
     'vocabulary': [
         'PREFIXES', 'QUOTES', 'OPERATOR_TEXTS', 'KEYWORDS', 'SPECIALS', 'PAD', 'MASK', 'BEGIN', 'FINISH', 'SEPARATOR',

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['SAMPLE_CATEGORIES', 'TIERS', 'SPLITS', 'WITHHELD', 'SCHEMA_VERSION', 'Withheld', 'is_withheld', 'EditSpan', 'Example',
            'apply_spans', 'edits_between', 'CanonicalCodeSample', 'problems', 'validate', 'sample_schema', 'to_row',
-           'from_row', 'write_samples', 'iter_samples', 'read_samples', 'from_real_fix', 'from_condefects']
+           'from_row', 'write_samples', 'open_parquet', 'iter_samples', 'read_samples', 'from_real_fix',
+           'from_condefects']
 
 # %% ../../nbs/corpus/10_sample.ipynb #bd56431d
 import hashlib
@@ -287,25 +288,17 @@ def write_samples(
     return count
 
 # %% ../../nbs/corpus/10_sample.ipynb #0d3a40db
-def _open(path: Path) -> Any:
-    "The file of samples at `path`; `ValueError` says in which way it is none"
+def open_parquet(path: str | os.PathLike) -> Any:
+    "The `pyarrow.parquet.ParquetFile` at `path`; `FileNotFoundError` or `ValueError` names what is none"
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not path.is_file():
-        raise FileNotFoundError(f"path: expected a Parquet file of samples, there is none at {path.name!r}")
-    with path.open("rb") as file:
-        head, size = file.read(4), file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 4))
-        if head != b"PAR1":
-            raise ValueError(f"path: expected a Parquet file, {path.name!r} begins with {head!r}")
-        if size < 12 or file.read(4) != b"PAR1":
-            raise ValueError(f"path: {path.name!r} is cut off, its directory is missing after {size:,} bytes")
     try:
-        found = pq.ParquetFile(path)
+        return pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"path: there is no file {Path(path).name!r}") from None
     except (pa.ArrowException, OSError) as e:
-        raise ValueError(f"path: {path.name!r} is damaged: {str(e).splitlines()[0]}") from None
-    return _expect_schema(found, path)
+        raise ValueError(f"path: {Path(path).name!r} is no whole Parquet file: {str(e).splitlines()[0]}") from None
 
 
 def _expect_schema(file: Any, path: Path) -> Any:
@@ -325,7 +318,7 @@ def _expect_schema(file: Any, path: Path) -> Any:
 # %% ../../nbs/corpus/10_sample.ipynb #800d859b
 def iter_samples(path: str | os.PathLike, rows: int = 1024, check: bool = True) -> Iterator[CanonicalCodeSample]:
     "Samples of a file, `rows` at a time in memory; `check=False` trusts the rows, not the file"
-    file, count = _open(Path(path)), 0
+    file, count = _expect_schema(open_parquet(path), Path(path)), 0
     for batch in file.iter_batches(rows):
         for row in batch.to_pylist():
             try:

@@ -22,7 +22,7 @@ import numpy as np
 
 from .code_grid import COLUMNS, FREE, ROWS, CodeGrid, GridPair, encode_pair, pair_grids, split_lines
 from .lexemes import Lexemes
-from .sample import SPLITS, CanonicalCodeSample
+from .sample import SPLITS, CanonicalCodeSample, open_parquet
 from .vocabulary import BEGIN, FINISH, PAD, Vocabulary
 
 # %% ../../nbs/corpus/78_shards.ipynb #38dada10
@@ -164,16 +164,7 @@ def write_shard(path: str | os.PathLike, rows: Iterable[Mapping[str, Any]], kind
 # %% ../../nbs/corpus/78_shards.ipynb #868a614f
 def open_shard(path: str | os.PathLike, kind: str | None = None) -> Any:
     "The `pyarrow.parquet.ParquetFile` of a shard; `ValueError` says in which way it is none (of this kind)"
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = Path(path)
-    try:
-        file = pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"path: there is no shard {path.name!r}") from None
-    except (pa.ArrowException, OSError) as e:
-        raise ValueError(f"path: {path.name!r} is no whole Parquet file: {str(e).splitlines()[0]}") from None
+    file, path = open_parquet(path), Path(path)
     found = (file.schema_arrow.metadata or {}).get(_SHARD_KEY, b"none").decode()
     kinds = [kind] if kind else [*SHARD_KINDS]
     if found not in (wanted := [f"{SHARD_VERSION} {k}" for k in kinds]):

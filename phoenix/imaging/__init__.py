@@ -35,6 +35,9 @@ if TYPE_CHECKING:
         MAGIC, HEADER, MOST_PIXELS, OUTPUTS, IntegerPrior, write_latent, read_latent, model_id, compress, read_header,
         decompress, load_picture, expect_output, save_picture
     )
+    from .codec_weights import (
+        QUALITIES, MOST_BYTES_OF_CODECS, shipped_codecs, load_codec, codec_that_wrote, codec_card, pack_codecs
+    )
     from .slices import (
         slice_attention_ref, slice_attention, SliceContextAggregator, slice_windows
     )
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
     )
     from .volumes import (
         CT_WINDOWS, optional, Volume, make_volume, slice_places, read_volume, read_mask, write_mask, ct_window, standardise,
-        like_stacks, resample, resize, tile_starts, tile_weights, predict_volume, load_volumed, scale_volumed,
+        like_stacks, resample, resize, tile_starts, tile_weights, in_threads, predict_volume, load_volumed, scale_volumed,
         resample_volumed
     )
     from .lesions import (
@@ -61,7 +64,7 @@ if TYPE_CHECKING:
         network_card, segment
     )
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['autoencoder', 'autoencoder_training', 'cbam', 'codec', 'heterogeneity', 'lesions', 'phoenix_v2', 'pictures', 'rate', 'residual', 'segmentation_training', 'slices', 'volumes'], {
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['autoencoder', 'autoencoder_training', 'cbam', 'codec', 'codec_weights', 'heterogeneity', 'lesions', 'phoenix_v2', 'pictures', 'rate', 'residual', 'segmentation_training', 'slices', 'volumes'], {
     'cbam': [
         'channel_gate_ref', 'ChannelAttention', 'spatial_gate_ref', 'SpatialAttention', 'CBAM'
     ],
@@ -87,6 +90,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['autoencoder', 'au
         'MAGIC', 'HEADER', 'MOST_PIXELS', 'OUTPUTS', 'IntegerPrior', 'write_latent', 'read_latent', 'model_id',
         'compress', 'read_header', 'decompress', 'load_picture', 'expect_output', 'save_picture'
     ],
+    'codec_weights': [
+        'QUALITIES', 'MOST_BYTES_OF_CODECS', 'shipped_codecs', 'load_codec', 'codec_that_wrote', 'codec_card',
+        'pack_codecs'
+    ],
     'command': [
         'image_compress', 'image_decompress'
     ],
@@ -102,7 +109,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['autoencoder', 'au
     ],
     'volumes': [
         'CT_WINDOWS', 'optional', 'Volume', 'make_volume', 'slice_places', 'read_volume', 'read_mask', 'write_mask',
-        'ct_window', 'standardise', 'like_stacks', 'resample', 'resize', 'tile_starts', 'tile_weights',
+        'ct_window', 'standardise', 'like_stacks', 'resample', 'resize', 'tile_starts', 'tile_weights', 'in_threads',
         'predict_volume', 'load_volumed', 'scale_volumed', 'resample_volumed'
     ],
     'lesions': [

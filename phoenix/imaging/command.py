@@ -11,25 +11,32 @@ from typing import Any, Literal
 
 # %% ../../nbs/imaging/42_command.ipynb #2a62f129
 def image_compress(
-    picture: Path, out: Path, model: str | None = None, channels: Literal[1, 3] = 1, overwrite: bool = False
+    picture: Path,
+    out: Path,
+    quality: Literal["low", "high"] = "high",
+    model: str | None = None,
+    channels: Literal[1, 3] = 1,
+    overwrite: bool = False,
 ) -> None:
     """Write a picture as a .phx file
 
     Args:
         picture: file that Pillow reads, or .npy with bytes (channels, height, width); 16 bits become 8
         out: the .phx file
-        model: folder of a trained codec, or name of a repository; without it the codec that comes with the package
+        quality: which codec of the package: few bytes, or a better picture
+        model: folder of a trained codec of your own, or name of a repository, in place of those of the package
         channels: 1 for grey, 3 for colours; a .npy file has its own
         overwrite: replace a file that is there
     """
     from phoenix.imaging.codec import compress, load_picture
+    from phoenix.imaging.codec_weights import load_codec
     from phoenix.weights import write_atomic
 
     if out.suffix.lower() != ".phx":
         raise ValueError(f"out: expected a name that ends in .phx, got {out.name!r}")
     _free(out, overwrite)
     pixels = load_picture(picture, channels)
-    data = compress(_codec(model), pixels)
+    data = compress(load_codec(quality) if model is None else _codec(model), pixels)
     write_atomic(out, lambda draft: draft.write_bytes(data))
     area = pixels.shape[1] * pixels.shape[2]
     print(f"{out}: {len(data):,} bytes, {8 * len(data) / area:.3f} bits a pixel, 1/{pixels.numel() / len(data):.1f}")
@@ -41,26 +48,24 @@ def image_decompress(data: Path, out: Path, model: str | None = None, overwrite:
     Args:
         data: the .phx file
         out: picture without loss (.png, .tif, .webp and others), or .npy for any number of channels
-        model: folder of the codec that wrote the file, or name of a repository; without it that of the package
+        model: folder of the codec that wrote the file, or name of a repository; without it one of the package
         overwrite: replace a file that is there
     """
     from phoenix.imaging.codec import decompress, expect_output, read_header, save_picture
+    from phoenix.imaging.codec_weights import codec_that_wrote
 
     text = data.read_bytes()
-    _, channels, height, width, _ = read_header(text)
+    wrote, channels, height, width, _ = read_header(text)
     expect_output(out, channels)
     _free(out, overwrite)
-    save_picture(decompress(_codec(model), text), out)
+    save_picture(decompress(codec_that_wrote(wrote) if model is None else _codec(model), text), out)
     print(f"{out}: {channels} x {height} x {width}")
 
 
-def _codec(model: str | None) -> Any:
+def _codec(model: str) -> Any:
     from phoenix.imaging.rate import PictureCodec
 
-    own = Path(__file__).with_name("weights") / "codec"
-    if model is None and not own.is_dir():
-        raise ValueError("model: expected the folder of a trained codec, no codec comes with this package")
-    return PictureCodec.from_pretrained(own if model is None else model).float()  # weights may be kept in 16 bits
+    return PictureCodec.from_pretrained(model).float()  # weights may be kept in 16 bits
 
 
 def _free(out: Path, overwrite: bool) -> None:

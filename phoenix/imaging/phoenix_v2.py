@@ -28,7 +28,7 @@ from ..ssm.cross_scan import CrossScan
 from ..weights import ModelConfig, Pretrained
 
 # %% ../../nbs/imaging/60_phoenix_v2.ipynb #0bde8df5
-CONTEXTS, MIXERS = ("attention", "mean", "stack"), ("scan", "conv", "attention")
+CONTEXTS, MIXERS = ("both", "attention", "mean", "stack"), ("scan", "conv", "attention")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class PhoenixV2Config(ModelConfig):
     num_classes: int = 2  # of the segmentation, with the background, K
     num_labels: int = 0  # of the classification; 0: no such head
     num_slices: int = 3  # S, odd
-    context: str = "attention"  # one of `CONTEXTS`: how neighbours are used
+    context: str = "both"  # one of `CONTEXTS`: how neighbours are used
     mixer: str = "scan"  # one of `MIXERS`: what mixes places in the trunk
     num_regions: int = 3  # heads of the heterogeneity attention; 0: none
     embed_dim: int = 32  # channels at full resolution, a multiple of 8
@@ -107,21 +107,15 @@ class MixerBlock(nn.Module):
 
 # %% ../../nbs/imaging/60_phoenix_v2.ipynb #e315f748
 class ConvBlock(nn.Module):
-    "Depthwise 3 × 3, norm, and two 1 × 1 convolutions beside a shortcut, (B, C, H, W) to the same"
+    "Twice group norm, SiLU and a 3 × 3 convolution beside a shortcut, (B, C, H, W) to the same (He et al. 2016)"
 
     def __init__(
         self,
         channels: int,  # C, a multiple of 8
-        expand: int = 2,  # inner channels for each channel
     ):
         super().__init__()
-        self.branch = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
-            GroupNorm(channels, 8),
-            nn.Conv2d(channels, expand * channels, 1),
-            nn.SiLU(),
-            nn.Conv2d(expand * channels, channels, 1),
-        )
+        half = lambda: (GroupNorm(channels, 8), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1))
+        self.branch = nn.Sequential(*half(), *half())
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> the same
         return x + self.branch(x)
@@ -177,11 +171,11 @@ class Trunk(nn.Module):
         super().__init__()
         self.config = config
         E, widths = config.embed_dim, (config.embed_dim, config.widths[0] // 2, *config.widths)
-        attends = config.context == "attention" and config.num_slices > 1
-        make = partial(SliceContextAggregator, E, 4, config.num_slices, config.in_channels)
+        attends, stacked = config.context in ("both", "attention") and config.num_slices > 1, config.context == "both"
+        make = partial(SliceContextAggregator, E, 4, config.num_slices, config.in_channels, stacked=stacked)
         self.context = make() if attends else FlatContext(config)
         self.down = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in pairwise(widths))
-        number, stages = 0, [ConvBlock(E, 1), ConvBlock(widths[1])]
+        number, stages = 0, [ConvBlock(E), ConvBlock(widths[1])]
         for width, depth in zip(config.widths, config.depths, strict=True):
             blocks = [MixerBlock(width, _mixer(config, number + i), _EXPAND[config.mixer]) for i in range(depth)]
             stages, number = [*stages, nn.Sequential(*blocks)], number + depth
@@ -223,7 +217,7 @@ class PhoenixMambaV2(Pretrained):
         self.config, self.trunk = config, Trunk(config)
         widths = self.trunk.channels[::-1]
         self.up = nn.ModuleList(Widen(a, b) for a, b in pairwise(widths))
-        self.fuse = nn.ModuleList(ConvBlock(b, 1 if b == widths[-1] else 2) for b in widths[1:])
+        self.fuse = nn.ModuleList(ConvBlock(b) for b in widths[1:])
         self.regions = HeterogeneityAttention(widths[-1], config.num_regions) if config.num_regions else None
         self.heads = nn.ModuleList(nn.Conv2d(w, config.num_classes, 1) for w in widths[1:])
         self.label = nn.Linear(widths[0], config.num_labels) if config.num_labels else None

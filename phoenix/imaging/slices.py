@@ -61,6 +61,7 @@ class SliceContextAggregator(nn.Module):
         num_slices: int = 3,  # S at most, odd
         in_channels: int = 3,  # C of each slice
         channels_last: bool = False,  # take (B, S, H, W, C) and give (B, H, W, E)
+        stacked: bool = False,  # let the first convolution of the middle slice read the neighbours, too (I50.3)
     ):
         super().__init__()
         if expect_int("num_slices", num_slices) % 2 == 0:
@@ -73,6 +74,10 @@ class SliceContextAggregator(nn.Module):
             nn.SiLU(),
             nn.Conv2d(embed_dim, embed_dim, 3, padding=1, groups=embed_dim),
         )
+        beside = stacked and num_slices > 1
+        self.beside = nn.Conv2d((num_slices - 1) * in_channels, embed_dim, 3, padding=1, bias=False) if beside else None
+        if self.beside is not None:
+            nn.init.zeros_(self.beside.weight)
         self.norm_in, self.norm = LayerNorm(embed_dim), LayerNorm(embed_dim)
         self.query, self.out = nn.Linear(embed_dim, embed_dim), nn.Linear(embed_dim, embed_dim)
         self.key_value = nn.Linear(embed_dim, 2 * embed_dim)
@@ -83,6 +88,21 @@ class SliceContextAggregator(nn.Module):
         "What each slice says by itself"
         flat = self.stem(x.transpose(1, 2).flatten(0, 1))
         return flat.unflatten(0, (len(x), -1)).movedim(2, -1)
+
+    def stack(
+        self,
+        x: Tensor,  # (B, C, S, H, W)
+        present: Tensor | None = None,  # (B, S) bool
+    ) -> Tensor:  # (B, H, W, E)
+        "What the middle slice says after a first look at its neighbours (I50.3)"
+        S = x.shape[2]
+        assert self.beside is not None, "stacked: expected True"
+        there = x if present is None else x * present[:, None, :, None, None].to(x.dtype)
+        around = torch.cat([there[:, :, : S // 2], there[:, :, S // 2 + 1 :]], 2).transpose(1, 2).flatten(1, 2)
+        missing = (self.num_slices - S) // 2 * self.in_channels  # channels of slices that were not given, on each side
+        around = nn.functional.pad(around, (0, 0, 0, 0, missing, missing))
+        first = self.stem[0](x[:, :, S // 2]) + self.beside(around)
+        return self.stem[1:](first).movedim(1, -1)
 
     def attend(
         self,
@@ -109,7 +129,7 @@ class SliceContextAggregator(nn.Module):
             raise ValueError(f"x: expected an odd number of slices up to {self.num_slices}, got {S}")
         present = None if present is None else _expect_present(present, B, S)
         features = self.features(x)
-        middle = features[:, S // 2]
+        middle = features[:, S // 2] if self.beside is None or S == 1 else self.stack(x, present)
         y = self.norm(middle + self.gate * self.out(self.attend(features, present)[0]) if S > 1 else middle)
         return y if self.channels_last else y.movedim(-1, 1)
 

@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['CT_WINDOWS', 'optional', 'Volume', 'make_volume', 'slice_places', 'read_volume', 'read_mask', 'write_mask',
-           'ct_window', 'standardise', 'like_stacks', 'resample', 'resize', 'tile_starts', 'tile_weights',
+           'ct_window', 'standardise', 'like_stacks', 'resample', 'resize', 'tile_starts', 'tile_weights', 'in_threads',
            'predict_volume', 'load_volumed', 'scale_volumed', 'resample_volumed']
 
 # %% ../../nbs/imaging/65_volumes.ipynb #91d73d0d
 import contextlib
 import importlib
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -385,6 +386,23 @@ def tile_weights(height: int, width: int) -> Tensor:  # (height, width), 1 in th
     return torch.outer(*lines).clamp_min(1e-3)
 
 
+def in_threads(
+    work: Callable[[Any], Tensor],
+    parts: Sequence[Any],
+    device: torch.device,  # that `work` computes on
+) -> Iterator[Tensor]:
+    "Results of `work` in order; on a processor each of torch's threads takes whole parts, and none waits for another"
+    count = torch.get_num_threads()
+    if device.type != "cpu" or min(count, len(parts)) == 1:
+        yield from map(work, parts)
+        return
+    try:
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from pool.map(work, parts)
+    finally:
+        torch.set_num_threads(count)
+
+
 @torch.no_grad()
 def predict_volume(
     model: nn.Module,  # (B, C, S', H, W) and `present` (B, S') -> logits (B, K, H, W)
@@ -407,18 +425,21 @@ def predict_volume(
     weights, total, out, was = tile_weights(h, w), torch.zeros(H, W), None, model.training
     for i, j in corners:
         total[i : i + h, j : j + w] += weights
+
+    @torch.no_grad()
+    def one_batch(part: Sequence[tuple[int, int, int]]) -> Tensor:  # (B, K, h, w)
+        x = torch.stack([data[:, around[s], i : i + h, j : j + w] for s, i, j in part])
+        return model(x, there[[s for s, _, _ in part]].to(device)).float().softmax(1).cpu()
+
     model.eval()
+    parts = [jobs[start : start + many] for start in range(0, len(jobs), many)]
     try:
-        for start in range(0, len(jobs), many):
-            part = jobs[start : start + many]
-            x = torch.stack([data[:, around[s], i : i + h, j : j + w] for s, i, j in part])
-            logits = model(x, there[[s for s, _, _ in part]].to(device))
-            p = logits.float().softmax(1).cpu()
+        for done, (part, p) in enumerate(zip(parts, in_threads(one_batch, parts, device), strict=True), 1):
             out = torch.zeros(p.shape[1], S, H, W) if out is None else out
             for (s, i, j), one in zip(part, p, strict=True):
                 out[:, s, i : i + h, j : j + w] += one * weights if len(corners) > 1 else one
             if tell:
-                tell(min(start + many, len(jobs)), len(jobs))
+                tell(min(done * many, len(jobs)), len(jobs))
     finally:
         model.train(was)
     assert out is not None

@@ -375,7 +375,7 @@ def examined(source: str, message: str = "", tests: str = "", function: str | No
 
 @torch.inference_mode()
 def look(model: MambaLocalizer, reading: Reading) -> Findings:
-    "What the localiser says of it"
+    "What the localiser says of a reading"
     device = model.embeddings.weight.device
     ids, flags = (torch.from_numpy(x.astype(np.int64))[None].to(device) for x in (reading.ids, reading.flags))
     return model(ids, flags, rows=len(reading.lines))
@@ -405,14 +405,19 @@ def reading_parts(reading: Reading, most: int = _PART) -> list[Reading]:
     return sorted(found, key=lambda part: not (part.flags & NAMED).any())
 
 
-def look_until(model: MambaLocalizer, reading: Reading, until: float) -> tuple[list[int], Tensor]:
-    "Lines and their scores, of all that is read by a time; at least one part is"
+def look_until(
+    model: MambaLocalizer,
+    reading: Reading,
+    until: float,  # as `time.monotonic` counts
+) -> tuple[list[int], Tensor]:  # numbers of the lines, their scores (n,)
+    "The lines that are read by a time and what the localiser says of them; at least one part is read"
     parts = [reading] if until == inf else reading_parts(reading)
     lines, scores, started, tokens, spent = [], [], time.monotonic(), 0, 0.0
     while parts and not (tokens and time.monotonic() + len(parts[0].ids) / tokens * spent > until):
         scores.append(look(model, part := parts.pop(0)).lines[0])
         lines, tokens = lines + part.lines.tolist(), tokens + len(part.ids)
         spent = time.monotonic() - started
-        if parts and len(scores) == 1 and time.monotonic() + 1.2 * len(reading.ids) / tokens * spent < until:
+        whole = 1.2 * spent * len(reading.ids) / tokens  # seconds that all would take at once, and a fifth to spare
+        if parts and len(scores) == 1 and time.monotonic() + whole < until:
             return reading.lines.tolist(), look(model, reading).lines[0]
     return lines, torch.cat(scores)

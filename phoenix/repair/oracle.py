@@ -133,14 +133,13 @@ class _Names(NamedTuple):
     "The names of a piece of a module"
 
     bound: frozenset[str]  # outside of functions
-    homes: tuple[
-        tuple[frozenset[str], frozenset[str], frozenset[str]], ...
-    ]  # read, bound, to be read; of each function
+    homes: tuple[tuple[frozenset[str], ...], ...]  # read, bound, to be read; of each function
     unsure: bool  # whether names come from elsewhere
 
 
 def slips(source: str) -> float:
-    "Two points for each name that a function reads and nothing binds, one for each that it binds and does not read"
+    """Two points for each name that a function reads and nothing binds, one for each that it binds and does not read;
+    100 for what does not parse, none where names may come from elsewhere"""
     pieces = [*map(_names, _pieces(source))]
     pieces = [_names(source)] if None in pieces else pieces
     found = [piece for piece in pieces if piece]

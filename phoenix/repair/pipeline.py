@@ -166,12 +166,12 @@ def _span_of(node: Any, source: str) -> range:
     return range(getattr(node, "lineno", 1), getattr(node, "end_lineno", source.count("\n") + 1) + 1)
 
 
-_SLIP = 2.5  # what a slip costs, beside log-scores
+_SLIP, _RESPELT = 2.5, 2.0  # what a slip costs and a name spelt right gains, beside log-scores
 
 
 def fewest_slips(candidates: Iterable[Candidate], source: str, until: float = math.inf) -> list[Candidate]:
     "Candidates ordered by score and by the slips that they leave; a name spelt right comes first"
-    value = lambda c: c.score - _SLIP * slips(c.text) + 2.0 * _respelt(source, c.text)
+    value = lambda c: c.score - _SLIP * slips(c.text) + _RESPELT * _respelt(source, c.text)
     found = [(value(c), c) for c in candidates if time.monotonic() < until]
     return [c for _, c in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
@@ -367,9 +367,8 @@ def _without_tests(pipeline: CodeRepairPipeline, run: _Run) -> RepairResult:
             view = view_of(task)
             ranker, view = pipeline.ranker(run, view) if run.left > 1 else (prior_ranker, view)
             some = propose(view, ranker, 200, until=time.monotonic() + _LISTING * run.left)
-            found += [
-                c.text for c in fewest_slips(some, task.source, time.monotonic() + run.left - _RESERVE) or some[:most]
-            ]
+            until = time.monotonic() + run.left - _RESERVE
+            found += [c.text for c in fewest_slips(some, task.source, until) or some[:most]]
             notes.append(f"for {view.failure}" if view.failure else "nothing is known of the fault")
     if not found:
         run.message = run.message or "nothing found"

@@ -23,7 +23,9 @@ from ..corpus.edits import Edit
 from ..corpus.lexemes import load_lexemes
 from ..corpus.vocabulary import FREE, PAD
 from ..options import expect_int
-from .edit_cells import EDIT_COLUMNS, FIRST_TOKENS, INSERTED, EditCells, rows_by_window, windows
+from phoenix.repair.edit_cells import (
+    EDIT_COLUMNS, FIRST_TOKENS, INSERTED, LAST_TOKENS, EditCells, rows_by_window, windows,
+)  # fmt: skip
 from .rank import View, prior_ranker
 
 # %% ../../nbs/repair/23_plain_refiner.ipynb #796f8410
@@ -176,19 +178,22 @@ def _turned(x: np.ndarray, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:  # (
     return np.stack([one * cos - two * sin, two * cos + one * sin], 3).reshape(x.shape)
 
 # %% ../../nbs/repair/23_plain_refiner.ipynb #30982e21
+_TOKENS = FIRST_TOKENS + LAST_TOKENS  # the last columns of an edit
+
+
 def edit_scores(
     refiner: PlainRefiner, y: np.ndarray, ids: np.ndarray, rows: np.ndarray, chunk: int = 4096
 ) -> np.ndarray:  # (E,)
     "Eq. P24.2 with the sums of eq. P24.1, `chunk` edits at one time"
-    used, at = np.unique(np.concatenate([[PAD, FREE], ids, rows[:, 9:].ravel()]), return_inverse=True)
-    own, tokens = at[2 : 2 + len(ids)], at[2 + len(ids) :].reshape(len(rows), rows.shape[1] - 9)
+    used, at = np.unique(np.concatenate([[PAD, FREE], ids, rows[:, -_TOKENS:].ravel()]), return_inverse=True)
+    own, tokens = at[2 : 2 + len(ids)], at[2 + len(ids) :].reshape(len(rows), _TOKENS)
     vectors, w = refiner.table[used], refiner.w
     written = (y @ w["trm.narrow.weight"].T) @ vectors.T  # (n, U)
     front = (y @ w["cell_scores.before.weight"].T).reshape(len(y) * INSERTED, -1) @ vectors.T
     front = front.reshape(len(y), INSERTED, -1) - front.reshape(len(y), INSERTED, -1)[..., at[0], None]
     written = written - np.take_along_axis(written, own[:, None], 1)
     gone = np.concatenate([[0], np.cumsum(written[:, at[1]])])
-    roles = (y @ w["head.roles.weight"].T + w["head.roles.bias"]).reshape(len(y), 8, -1)
+    roles = (y @ w["head.roles.weight"].T + w["head.roles.bias"]).reshape(len(y), 8, -1)  # as `_beside` takes them
     gated = (vectors * np.float32(refiner.sizes["d_embed"] ** 0.5)) * w["head.gates"][:, None]  # (10, U, r)
     gated = (gated * (used != PAD)[:, None]) @ w["head.tokens.weight"].T
     made = written, front, gone, roles, gated
@@ -214,7 +219,7 @@ def _odds(made: Any, first: np.ndarray, behind: np.ndarray, count: np.ndarray, t
 def _scored(w: Any, made: Any, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:  # (E,)
     "The head of eq. P24.2"
     *_, roles, gated = made
-    operator, u, v, a, b, a2, b2, count, count2 = rows[:, :9].T
+    operator, u, v, a, b, a2, b2, count, count2 = rows[:, :-_TOKENS].T
     odds = [_odds(made, a, b, count, tokens[:, :FIRST_TOKENS]), _odds(made, a2, b2, count2, tokens[:, FIRST_TOKENS:])]
     h = w["head.operators.weight"][operator] + _beside(roles, u, v, a, b, a2, b2)
     h += w["head.counts.weight"][np.minimum(b - a, 3) * (FIRST_TOKENS + 2) + np.minimum(count, FIRST_TOKENS + 1)]

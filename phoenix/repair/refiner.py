@@ -135,10 +135,11 @@ class EditHead(nn.Module):
         odds: Tensor,  # (B, E, 6) of `CellScores`, first and last splice
         scale: float = 1.0,  # of the embeddings
     ) -> Tensor:  # (B, E) float32
-        h = self.operators(edits[..., 0]) + states_beside(self.roles(y).unflatten(-1, (self.ROLES, -1)), edits)
-        gone, count = (edits[..., 4] - edits[..., 3]).clamp(max=3), edits[..., 7].clamp(max=FIRST_TOKENS + 1)
-        h = h + self.counts(gone * (FIRST_TOKENS + 2) + count)
-        come = F.embedding(edits[..., 9:], table) * (self.gates * scale) * (edits[..., 9:] != PAD)[..., None]
+        operator, _, _, a, b, _, _, count, *_ = edits.unbind(-1)
+        h = self.operators(operator) + states_beside(self.roles(y).unflatten(-1, (self.ROLES, -1)), edits)
+        h = h + self.counts((b - a).clamp(max=3) * (FIRST_TOKENS + 2) + count.clamp(max=FIRST_TOKENS + 1))
+        tokens = edits[..., -FIRST_TOKENS - LAST_TOKENS :]
+        come = F.embedding(tokens, table) * (self.gates * scale) * (tokens != PAD)[..., None]
         h = h + self.tokens(come.sum(2)) + self.odds((odds / 8).clamp(-4, 4).to(h.dtype))
         h = F.gelu(F.rms_norm(h.float(), h.shape[-1:]))
         return self.score(F.gelu(self.hidden(h))).squeeze(-1).float()
@@ -212,8 +213,8 @@ class RepairRefiner(Pretrained):
 
     def odds(self, read: Read, ids: Tensor, edits: Tensor) -> Tensor:  # (B, E, 6)
         "Eq. P24.1 of the first and of the last splice: replaced, deleted, inserted"
-        a, b, a2, b2, count, count2 = edits[..., 3:9].unbind(-1)
-        new, new2 = edits[..., 9 : 9 + FIRST_TOKENS], edits[..., 9 + FIRST_TOKENS :]
+        _, _, _, a, b, a2, b2, count, count2, *_ = edits.unbind(-1)
+        new, new2 = edits[..., -FIRST_TOKENS - LAST_TOKENS : -LAST_TOKENS], edits[..., -LAST_TOKENS:]
         one = self.cell_scores(read.written, read.y, ids, self.table, a, b, new, count)
         two = self.cell_scores(read.written, read.y, ids, self.table, a2, b2, new2, count2)
         return torch.cat([one, two], -1)

@@ -391,7 +391,7 @@ def work(pool_path: str, out: str, worker: int, workers: int, seed: int, seconds
     more(100, end)
     pairs = [p for p in pool["pairs"] if p[1] == "train"][worker::workers]
     for first in range(0, len(pairs), 25):  # all edits of a pair are listed, which takes long: in small portions
-        if first == 50:
+        if first == 50:  # a few of each kind first, whenever the time is over
             validation()
         if time.monotonic() < end and not (path := folder / f"real-{worker}-{first}.npz").exists():
             more(200, end)
@@ -551,7 +551,7 @@ class RefinerTraining:
     ema: float = 0.999
     facts: float = 0.5  # share of samples whose tests are known
     compile: bool = False
-    capture: bool = False  # record the step of each length as a CUDA graph; some 5,800 operators make it
+    capture: bool = False  # record the step of each length as a CUDA graph; it is bound by the starting of kernels
     reload: float = 20.0  # seconds between looks for new records
     first: int = 1  # files of records to wait for
     seed: int = 0

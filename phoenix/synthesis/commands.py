@@ -463,14 +463,8 @@ def _to_replace(rest: str, st: State, verb: str, word: str) -> Value | None:
         if v is not None and a and b and (a.type == b.type == "str") and (v.type == "str"):
             return Value(f"{v.text}.replace({a.code}, {b.code})", "str")
         if v is not None and is_many(v) and b:
-            found = spread(v, sc)
-            singular(m[1].split()[-1])
-            test = (
-                condition(" ".join(m[1].split()[:-1]) or m[1], found[0], found[1])
-                or condition(m[1], found[0], found[1])
-                if found
-                else None
-            )
+            one, inner, _ = spread(v, sc)
+            test = condition(" ".join(m[1].split()[:-1]) or m[1], one, inner) or condition(m[1], one, inner)
             if test:
                 return mapped(v, lambda s: Value(f"{b.code} if {test} else {s.item.code}", s.item.type), sc)
     return None

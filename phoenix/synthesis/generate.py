@@ -294,6 +294,9 @@ def followed(
     return [checked(Draft(codes[0], score, "reading", told, looser=tuple(codes[1:])), task, box)]
 
 # %% ../../nbs/synthesis/37_generate.ipynb #4ae9c43b
+_INDUCED = 1.5  # a term of cost 1 is liked better than the best draft that fails
+
+
 def by_example(
     task: Task,
     box: Sandbox,
@@ -320,7 +323,7 @@ def by_example(
             continue
         told = (("examples", str(len(rows))),)
         out.append(
-            checked(Draft(codes[0], best + 1.5 - term.cost, "induction", told, looser=tuple(codes[1:])), task, box)
+            checked(Draft(codes[0], best + _INDUCED - term.cost, "induction", told, looser=tuple(codes[1:])), task, box)
         )
     return out
 

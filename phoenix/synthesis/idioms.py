@@ -419,10 +419,7 @@ def _as_type(m: re.Match, sc: Scope) -> Value | None:
 # %% ../../nbs/synthesis/34_idioms.ipynb #51c517b9
 def _conditional_map(v: Value, pairs: list[tuple[str, str]], sc: Scope) -> Value | None:
     "Each element, or what stands for it where a condition holds"
-    found = spread(v, sc)
-    if found is None:
-        return None
-    one, inner, target = found
+    one, inner, target = spread(v, sc)
     out = one.code
     for said, instead in reversed(pairs):
         test = condition(said, one, inner) or condition(singular(said), one, inner)
@@ -565,10 +562,7 @@ def _map_to_aggregate(m: re.Match, sc: Scope) -> Value | None:
 
 def _listed_by(v: Value, by: str, what: str, sc: Scope) -> Value | None:
     "A dictionary from a field to the list of another field's values"
-    found = spread(v, sc)
-    if found is None:
-        return None
-    one, inner, target = found
+    one, inner, target = spread(v, sc)
     key, part = prop(by, inner), prop(what, inner) or prop(singular(what), inner) or one
     if key is None:
         return None
@@ -598,10 +592,7 @@ def _map_each_to(m: re.Match, sc: Scope) -> Value | None:
     v = v or _listed(m[1] + "s", sc) or _listed(None, sc)
     if v is None or head_of(v) == "dict":
         return None
-    found = spread(v, sc)
-    if found is None:
-        return None
-    one, inner, target = found
+    one, inner, target = spread(v, sc)
     if re.match(r"(?:number of times|how often|how many times|count|frequency|number of occurrences)\b", m[3]):
         key = prop(m[1], inner) if v.inner else one
         if key is None or (v.inner and stem(m[1]) not in dict(v.inner)):
@@ -890,10 +881,7 @@ def _holds_some(p: str, x: Value, sc: Scope) -> str | None:
     m = re.fullmatch(r"(?:contains?|has|have|holds?) (no|any|some|at least one|an?) (.+)", p)
     if m is None or re.fullmatch(r"(?:elements?|items?|entries|values?|members?|numbers?|words?|strings?)", m[2]):
         return None
-    found = spread(x, sc)
-    if found is None:
-        return None
-    one, inner, target = found
+    one, inner, target = spread(x, sc)
     words = without_noun(m[2], x)
     test = condition(words, one, inner) if words != m[2] else None
     return f"{'not ' * (m[1] == 'no')}any({test} for {target} in {x.source or x.code})" if test else None

@@ -45,7 +45,7 @@ class Component(NamedTuple):
     glue: bool  # common enough to need no word
     run: Callable[..., Any]
 
-# %% ../../nbs/synthesis/36_induction.ipynb #94c551b3
+
 _TABLE = """
 {0} + {1} | n n | plus add sum total increase adds *
 {0} - {1} | n n | minus subtract difference less distance lower *
@@ -155,7 +155,7 @@ dict(Counter({0})) | C | count occur often
 {0}.get({1}, {2}) | D ? k? | value default
 """
 
-# %% ../../nbs/synthesis/36_induction.ipynb #46cce15e
+# %% ../../nbs/synthesis/36_induction.ipynb #82208497
 def _stems(words: str) -> frozenset[str]:
     return frozenset(o.stem for o in tokens(words) if o.stem.isalpha())
 
@@ -167,7 +167,7 @@ def _filled(template: str, codes: Sequence[str]) -> str:
         template = template.replace(f"{{{i}}}", code if simple else f"({code})")
     return template
 
-# %% ../../nbs/synthesis/36_induction.ipynb #82208497
+
 def _bounded(function: Callable[..., Any], largest: float) -> Callable[..., Any]:
     "A function that refuses large numbers and large values"
 
@@ -211,7 +211,7 @@ class Pool:
         self.terms: dict[str, Term] = {}  # by what they compute
         self.goal, self.hits = "", list[Term]()  # what is looked for, and all terms that compute it
         self.levels: dict[int, list[Term]] = defaultdict(list)
-        for name in rows[0]:
+        for name in rows[0] if rows else ():
             self.add(Term(name, [row[name] for row in rows], 1))
         for value, cost in constants:
             self.add(Term(repr(value), [value] * len(rows), cost, True))
@@ -350,7 +350,7 @@ class Question:
         told = [o for o, _ in self.constants if isinstance(o, str) and len(o) < 4]
         return list(dict.fromkeys(["", " ", *told, ", ", ",", "-"]))
 
-# %% ../../nbs/synthesis/36_induction.ipynb #ab82434f
+
 def _plain(q: Question) -> Iterator[Term]:
     "A term that gives the results"
     grown(q.pool, q.tries / 2)
@@ -359,7 +359,7 @@ def _plain(q: Question) -> Iterator[Term]:
     some = [o for o in q.pool.sorted("Ls") if o.cost < 6][: 10 if q.depth > 1 else 3]
     q.loops = [o for o in (_loop_over(o, q.pool, q.tries / 10) for o in some) if o is not None]
 
-# %% ../../nbs/synthesis/36_induction.ipynb #ea920773
+# %% ../../nbs/synthesis/36_induction.ipynb #ab82434f
 def _tuples(q: Question) -> Iterator[Term]:
     if all(isinstance(o, tuple) for o in q.wanted) and len({len(o) for o in q.wanted}) == 1:
         parts = [o for o in (q.part(q.rows, list(o)) for o in zip(*q.wanted, strict=True)) if o]
@@ -407,7 +407,7 @@ def _pieces(q: Question) -> Iterator[Term]:
         parts += [found] if any(values) else []
     yield Term(" + ".join(f"({o.code})" for o in parts), q.wanted, sum(o.cost for o in parts))
 
-# %% ../../nbs/synthesis/36_induction.ipynb #ef61c1f3
+
 _ORDER = _stems("sort order rank ascending descending large small high low best long short most least first before")
 
 
@@ -608,7 +608,7 @@ def _chain(rows: int, right: dict[int, Term], tests: dict[int, Term], depth: int
                 best = cost, f"({first[1]} if {test.code} else {rest[1]})"
     return best
 
-# %% ../../nbs/synthesis/36_induction.ipynb #321d3ca0
+
 _WAYS = (_plain, _templates, _tuples, _records, _pieces, _cases, _orders, _lists, _dicts, _folds)
 
 
@@ -679,7 +679,7 @@ def _covered(code: str, stems: frozenset[str]) -> frozenset[str]:
 
 def induced(
     task: Task,
-    rows: Sequence[int] | None = None,  # the examples that are looked at; None: all
+    rows: Sequence[int] | None = None,  # numbers of the examples that are looked at; None for all
     tries: float = 6000,  # terms
     counts: Counts | None = None,
     most: int = 12,  # programs

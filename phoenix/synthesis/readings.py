@@ -943,10 +943,7 @@ def grouped(v: Value | None, by: str, what: str, how: str, sc: Scope) -> Value |
     "A dictionary from a property of the elements to a total, a count or a list of those that have it"
     if v is None or not is_many(v) or head_of(v) == "dict":
         return None
-    found = spread(v, sc)
-    if found is None:
-        return None
-    one, inner, target = found
+    one, inner, target = spread(v, sc)
     key = prop(by, inner) or prop(singular(by), inner)
     if key is None or (key.code == one.code and how == "list"):
         return None
@@ -1043,10 +1040,7 @@ def _running(p: str, sc: Scope) -> Value | None:
 
 def dict_filter(v: Value, words: str, sc: Scope, out: bool) -> Value | None:
     "The entries of a dictionary that meet a condition, or those that do not"
-    found = spread(v, sc)
-    if found is None:
-        return None
-    key, inner, target = found
+    key, inner, target = spread(v, sc)
     val = inner.nouns["value"]
     words = re.sub(
         r"^(?:the |only |all )*(?:entries|items|ones|pairs|keys|those|"
@@ -1283,16 +1277,14 @@ def _mapped(p: str, sc: Scope) -> Value | None:
     ):
         v = many(m[1], sc) or _collection_of(m[1], sc)
         if v is not None:
-            found = spread(v, sc)
-            if found:
-                one, inner, target = found
-                new = prop(m[2], inner)
-                if new is not None:
-                    source = v.source or (f"{v.code}.items()" if head_of(v) == "dict" else v.code)
-                    tests = f" if {' and '.join(v.tests)}" if v.tests else ""
-                    return Value(
-                        f"{{{one.code}: {new.code} for {target} in {source}{tests}}}", f"dict[{one.type}, {new.type}]"
-                    )
+            one, inner, target = spread(v, sc)
+            new = prop(m[2], inner)
+            if new is not None:
+                source = v.source or (f"{v.code}.items()" if head_of(v) == "dict" else v.code)
+                tests = f" if {' and '.join(v.tests)}" if v.tests else ""
+                return Value(
+                    f"{{{one.code}: {new.code} for {target} in {source}{tests}}}", f"dict[{one.type}, {new.type}]"
+                )
     if m := re.fullmatch(
         r"(?:the |a list (?:of|with) )?(?:the )?(.+?) (?:of|for|from|in) ((?:each|every|all)(?: "
         r"of)?(?: the)? .+|the .+|.+s)",
@@ -2005,10 +1997,7 @@ def _for_all(p: str, sc: Scope) -> str | None:
             v = many(a, sc) or many(a + "s", sc)
             if v is None:
                 continue
-            found = spread(v, sc)
-            if found is None:
-                continue
-            one, inner, target = found
+            one, inner, target = spread(v, sc)
             test = condition(b, one, inner)
             if test:
                 source = v.source or v.code
@@ -2102,13 +2091,10 @@ def _subject(p: str, sc: Scope) -> str | None:
         if subject is None:
             continue
         if is_many(subject) and re.match(r"(?:the |its |their )?\w+s$", a) and re.match(r"(?:are|have)\b", b):
-            found = spread(subject, sc)
-            if (
-                found
-                and (test := condition(b, found[0], found[1]))
-                and not re.match(r"(?:are|have) (?:not )?(?:empty|longer|at least|more|fewer)", b)
-            ):
-                return f"all({test} for {found[2]} in {subject.source or subject.code})"
+            one, inner, target = spread(subject, sc)
+            test = condition(b, one, inner)
+            if test and not re.match(r"(?:are|have) (?:not )?(?:empty|longer|at least|more|fewer)", b):
+                return f"all({test} for {target} in {subject.source or subject.code})"
         test = condition(b, subject, sc)
         if test:
             return test

@@ -185,14 +185,14 @@ def _result_type(words: str, current: TypeInfo, main: TypeInfo, known: dict[str,
             rest = re.split(r"\b(?:otherwise|else)\b,?\s*(?:it\s+)?(?:returns?\s+)?", words, maxsplit=1)
             return _result_type(rest[1], current, main, known) if len(rest) > 1 else _UNKNOWN
         return type_of_literal(m[1].capitalize() if m[1].isalpha() else m[1])
-    if re.search(
+    if m := re.search(
         (
             r"\bas (?:an? |one )?(?:\w+ )?(?:strings?|lists?|dict\w*|integers?|floats?|tuples?|"
             r"text|sets?|percentage|number|whole number|booleans?)\b"
         ),
         lower,
     ):
-        return type_of_phrase(words[lower.index("as ") :] if lower.startswith("as ") else words[lower.index(" as ") :])
+        return type_of_phrase(words[(re.search(r"^as | as ", lower) or m).start() :])
     if m := re.match(r"\W*how (?:long|far|much|fast|tall|heavy|big|large|old|many|often)\b", lower):
         return _T["int" if m[0].endswith(("many", "often", "old")) else "float"]
     if (

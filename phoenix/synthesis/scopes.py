@@ -353,6 +353,24 @@ _SIGNS = {
 }
 
 # %% ../../nbs/synthesis/33_scopes.ipynb #210cfb41
+_WORDS = {  # source and type
+    "true": ("True", "bool"),
+    "false": ("False", "bool"),
+    "none": ("None", "None"),
+    "nothing": ("None", "None"),
+    "empty list": ("[]", "list"),
+    "[]": ("[]", "list"),
+    "empty string": ("''", "str"),
+    "empty text": ("''", "str"),
+    "empty dictionary": ("{}", "dict"),
+    "empty dict": ("{}", "dict"),
+    "{}": ("{}", "dict"),
+    "empty set": ("set()", "set"),
+    "empty tuple": ("()", "tuple"),
+    "minus one": ("-1", "int"),
+}
+
+
 def literal_of(phrase: str, sc: Scope) -> Value | None:
     "A number, a quoted text, an empty collection"
     p = re.sub(
@@ -378,24 +396,8 @@ def literal_of(phrase: str, sc: Scope) -> Value | None:
         return Value(q, "float")
     if q.lower() in _NUMBERS:
         return Value(str(_NUMBERS[q.lower()]), "int")
-    for name, code, kind in (
-        ("true", "True", "bool"),
-        ("false", "False", "bool"),
-        ("none", "None", "None"),
-        ("nothing", "None", "None"),
-        ("empty list", "[]", "list"),
-        ("[]", "[]", "list"),
-        ("empty string", "''", "str"),
-        ("empty text", "''", "str"),
-        ("empty dictionary", "{}", "dict"),
-        ("empty dict", "{}", "dict"),
-        ("{}", "{}", "dict"),
-        ("empty set", "set()", "set"),
-        ("empty tuple", "()", "tuple"),
-        ("minus one", "-1", "int"),
-    ):
-        if low == name:
-            return Value(code, kind)
+    if low in _WORDS:
+        return Value(*_WORDS[low])
     if low in _SIGNS or low.rstrip("s") in _SIGNS or low.removesuffix("es") in _SIGNS:
         return Value(repr(_SIGNS.get(low) or _SIGNS.get(low.rstrip("s")) or _SIGNS.get(low.removesuffix("es"))), "str")
     if re.fullmatch(r"[\[({].*[\])}]", p) and "«" not in p:
@@ -406,59 +408,20 @@ def literal_of(phrase: str, sc: Scope) -> Value | None:
     return None
 
 # %% ../../nbs/synthesis/33_scopes.ipynb #d0f9b10b
-def spread(v: Value, sc: Scope) -> tuple[Value, Scope, str] | None:
+def spread(v: Value, sc: Scope) -> tuple[Value, Scope, str]:
     "An element of a collection: its value, the scope in a loop over it, what the loop's variable is called"
     kind = element_type(v.type)
     if v.source:  # go on inside of the comprehension
         one = Value(v.expr, kind, v.inner)
         names = [o.strip() for o in v.target.split(",")]
     elif head_of(v) == "dict":
-        own = dict(v.parts)
-        k, w = own.get("key"), own.get("value")
-        a = sc.fresh(k.one if k and k.one else "key")
-        b = sc.fresh(w.one if w and w.one else "value")
-        b = b if b != a else "value"
-        types = (split_type(v.type)[1] + ["Any", "Any"])[:2]
-        key, val = (
-            Value(a, types[0], one=a),
-            Value(b, types[1], w.parts if w else (), w.one and singular(w.one) if w else "", w.inner if w else ()),
-        )
-        nouns = {stem(a): key, stem(b): val, "key": key, "value": val}
-        if w and w.one:
-            nouns[stem(w.one)] = val
-            nouns[" ".join(stem(o) for o in w.one.split())] = val
-        target = f"{a}, {b}"
-        return key, sc.inside(key, nouns, [a, b]), target
+        return _spread_dict(v, sc)
     else:
-        name = sc.fresh(
-            v.one
-            or {
-                "str": "character" if head_of(v) == "str" else "word",
-                "int": "number",
-                "float": "number",
-                "dict": "record",
-                "list": "row",
-                "tuple": "pair",
-            }.get(split_type(kind)[0], "item")
-        )
-        one = Value(name, kind, v.inner)
-        names = [name]
-        if (split_type(kind)[0] == "tuple" and len(split_type(kind)[1]) > 1) or (
-            v.inner and v.inner[0][0].startswith("#")
-        ):
-            parts = [o for o in v.inner if o[0].startswith("#")]
-            kinds = split_type(kind)[1] or [o[1].type for o in parts]
-            labels = [o[0][1:] for o in parts] or (
-                ["first", "second"] if len(kinds) == 2 else [f"part_{i}" for i in range(len(kinds))]
-            )
-            labels = [o if o not in sc.taken else f"{o}_{name}" for o in labels]
-            nouns = {stem(o): Value(o, k) for o, k in zip(labels, kinds, strict=False)}
-            if len(kinds) == 2:
-                nouns.setdefault("first", Value(labels[0], kinds[0]))
-                nouns.setdefault("second", Value(labels[1], kinds[1]))
-            target = ", ".join(labels)
-            one = Value(f"({target})", kind)
-            return one, sc.inside(one, nouns, labels), target
+        name = sc.fresh(v.one or ("character" if head_of(v) == "str" else _CALLED.get(split_type(kind)[0], "item")))
+        several = split_type(kind)[0] == "tuple" and len(split_type(kind)[1]) > 1
+        if several or (v.inner and v.inner[0][0].startswith("#")):
+            return _spread_tuples(v, sc, name)
+        one, names = Value(name, kind, v.inner), [name]
     nouns = {}
     for noun, part in v.inner:
         if not noun.startswith("#"):
@@ -468,13 +431,48 @@ def spread(v: Value, sc: Scope) -> tuple[Value, Scope, str] | None:
         nouns[stem(v.one)] = one
     return one, sc.inside(one, nouns, names), v.target if v.source else names[0]
 
+
+_CALLED = {"str": "word", "int": "number", "float": "number", "dict": "record", "list": "row", "tuple": "pair"}
+
+
+def _spread_dict(v: Value, sc: Scope) -> tuple[Value, Scope, str]:
+    "A key and a value"
+    own = dict(v.parts)
+    k, w = own.get("key"), own.get("value")
+    a = sc.fresh(k.one if k and k.one else "key")
+    b = sc.fresh(w.one if w and w.one else "value")
+    b = b if b != a else "value"
+    types = (split_type(v.type)[1] + ["Any", "Any"])[:2]
+    key = Value(a, types[0], one=a)
+    val = Value(b, types[1], w.parts if w else (), w.one and singular(w.one) if w else "", w.inner if w else ())
+    nouns = {stem(a): key, stem(b): val, "key": key, "value": val}
+    if w and w.one:
+        nouns[stem(w.one)] = val
+        nouns[" ".join(stem(o) for o in w.one.split())] = val
+    return key, sc.inside(key, nouns, [a, b]), f"{a}, {b}"
+
+
+def _spread_tuples(v: Value, sc: Scope, name: str) -> tuple[Value, Scope, str]:
+    "The sides of a tuple that would be called `name`"
+    kind = element_type(v.type)
+    parts = [o for o in v.inner if o[0].startswith("#")]
+    kinds = split_type(kind)[1] or [o[1].type for o in parts]
+    labels = [o[0][1:] for o in parts] or (
+        ["first", "second"] if len(kinds) == 2 else [f"part_{i}" for i in range(len(kinds))]
+    )
+    labels = [o if o not in sc.taken else f"{o}_{name}" for o in labels]
+    nouns = {stem(o): Value(o, k) for o, k in zip(labels, kinds, strict=False)}
+    if len(kinds) == 2:
+        nouns.setdefault("first", Value(labels[0], kinds[0]))
+        nouns.setdefault("second", Value(labels[1], kinds[1]))
+    target = ", ".join(labels)
+    one = Value(f"({target})", kind)
+    return one, sc.inside(one, nouns, labels), target
+
 # %% ../../nbs/synthesis/33_scopes.ipynb #3439c5b4
 def kept(v: Value, test: Callable[[Value, Scope], str | None], sc: Scope) -> Value | None:
     "The elements that meet a condition"
-    found = spread(v, sc)
-    if found is None:
-        return None
-    one, inner, target = found
+    one, inner, target = spread(v, sc)
     told = test(one, inner)
     if told is None:
         return None
@@ -503,10 +501,7 @@ def without_noun(words: str, v: Value) -> str:
 
 def mapped(v: Value, f: Callable[[Scope], Value | None], sc: Scope, one: str = "") -> Value | None:
     "Something of each element"
-    found = spread(v, sc)
-    if found is None:
-        return None
-    item, inner, target = found
+    item, inner, target = spread(v, sc)
     new = f(inner)
     if new is None or not re.search(
         rf"\b(?:{'|'.join(re.findall(r'[A-Za-z_]+', target + ' ' + item.code))})\b", new.code

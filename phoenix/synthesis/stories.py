@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from .commands import State, _first, command, rebound
 from .guards import guards_of
 from .idioms import manner_of, plain
-from .kinds import python_annotation
+from .kinds import ExtractedVariable, python_annotation
 from .operations import stem, tokens
-from .plans import plan_of, prose_of, sentences_of
+from .plans import Guard, plan_of, prose_of, sentences_of
 from .probes import fields_of
 from .readings import clause, condition, negated, splits, value
 from phoenix.synthesis.scopes import (
@@ -38,7 +38,7 @@ def hidden(text: str) -> tuple[str, list[str]]:
     quotes: list[str] = []
 
     def mark(m: re.Match) -> str:
-        whole = m[1] if m[1] is not None else m[2]
+        whole = m[m.lastindex or 0]
         try:
             whole = ast.literal_eval(f"'{whole}'") if "\\" in whole and "'" not in whole else whole
         except (SyntaxError, ValueError):
@@ -46,7 +46,7 @@ def hidden(text: str) -> tuple[str, list[str]]:
         quotes.append(whole)
         return f"«{len(quotes) - 1}»"
 
-    text = re.sub(r"\"([^\"\n]{0,60})\"|(?<![A-Za-z])'([^'\n]{0,60})'(?![A-Za-z])", mark, text)
+    text = re.sub(r"\"([^\"\n]{0,60})\"|(?<![A-Za-z])'([^'\n]{0,60})'(?![A-Za-z])|«([^»\n]{0,60})»", mark, text)
     return re.sub(r"`([a-z_]\w*)`", r"\1", text), quotes
 
 
@@ -70,64 +70,73 @@ def stem_noun(noun: str) -> str:
     return singular(noun).replace("-", "_")
 
 # %% ../../nbs/synthesis/35_stories.ipynb #7b2ce291
+def _kind_of(o: ExtractedVariable, text: str) -> str:
+    "The annotation of a variable, with what the text says of the elements of a collection"
+    kind, phrase = python_annotation(o).replace(" | None", ""), o.name.replace("_", " ")
+    if kind in ("list", "Any", "list[Any]", "dict", "str", "object") and re.search(
+        rf"\b{o.name}`? (?:maps?|is a (?:dict\w*|mapping))|(?:dict\w*|mapping)\s+`?{o.name}\b|each "
+        rf"{singular(phrase)} maps",
+        text,
+    ):
+        return "dict"
+    if kind in ("list", "list[Any]"):
+        m = re.search(r"\blists? of (?:\([^)]*\) )?(\w+)", text)
+        if re.search(r"lists? of [^.]{0,40}(?:tuples|pairs)\b", text):
+            return "list[tuple]"
+        if re.search(r"\bdictionar|\bdicts\b|\brecords\b", text):
+            return "list[dict]"
+        if re.search(r"\btuples\b|\bpairs\b", text):
+            return "list[tuple]"
+        if m and m[1] in _KINDS:
+            return f"list[{_KINDS[m[1]]}]"
+    return kind
+
+
+def _sides_of(kind: str, text: str) -> tuple[str, tuple]:
+    "The annotation of a dictionary, and what the text calls its keys and values"
+    m = re.search(
+        r"(?:maps?|mapping|from|of|with)\s+(?:the |each |an? )?([a-z][\w -]*?)s?\s+(?:to|→|->)"
+        r"\s+(?:the |its |their |an? )*(?:lists? of (?:their |its |the )?)?([a-z][\w-]*(?: \w+)"
+        r"?)",
+        re.sub(r"`", "", text),
+    )
+    types = split_type(kind)[1]
+    k, w = (m[1], m[2]) if m else ("key", "value")
+    lists = bool(m and re.search(r"lists? of", m[0]))
+    ktype = types[0] if types else "str"
+    wtype = types[1] if len(types) > 1 else "list[Any]" if lists else _KINDS.get(w.split()[0], "Any")
+    return f"dict[{ktype}, {wtype}]", (
+        ("key", Value("", ktype, one=stem_noun(k))),
+        ("value", Value("", wtype, one=stem_noun(w) + ("s" if lists else ""))),
+    )
+
+
+def _inside_of(kind: str, task: Task) -> tuple:
+    "What the text tells of the elements of a list: the fields of records, the sides of tuples"
+    text = task.specification.text
+    if kind.startswith("list[dict"):
+        return tuple(
+            (" ".join(stem(w) for w in name.replace("_", " ").split()), Value(f"{{x}}[{name!r}]", field_kind))
+            for name, field_kind in fields_of(text)
+        )
+    m = re.search(r"\(([a-z_]+(?:,\s*[a-z_]+){1,3})\)", text) if kind.startswith("list[tuple") else None
+    if m and not re.search(rf"\b{task.name}\s*\({re.escape(m[1])}", text):
+        labels = [p.strip() for p in m[1].split(",")]
+        kinds = split_type(element_type(kind))[1] or ["Any"] * len(labels)
+        return tuple((f"#{label}", Value(label, k)) for label, k in zip(labels, kinds, strict=False))
+    return ()
+
+# %% ../../nbs/synthesis/35_stories.ipynb #63c772ab
 def scope_of(task: Task, quotes: list[str]) -> Scope:
     "What the nouns of a task stand for"
     text = task.specification.text
-    fields = fields_of(text)
     nouns: dict[str, Value] = {}
     variables = []
     for o in task.variables:
-        kind = python_annotation(o).replace(" | None", "")
-        phrase = o.name.replace("_", " ")
-        if kind in ("list", "Any", "list[Any]", "dict", "str", "object") and re.search(
-            rf"\b{o.name}`? (?:maps?|is a (?:dict\w*|mapping))|(?:dict\w*|mapping)\s+`?{o.name}\b|each "
-            rf"{singular(phrase)} maps",
-            text,
-        ):
-            kind = "dict"
-        if kind in ("list", "list[Any]"):
-            m = re.search(r"\blists? of (?:\([^)]*\) )?(\w+)", text)
-            if re.search(r"lists? of [^.]{0,40}(?:tuples|pairs)\b", text):
-                kind = "list[tuple]"
-            elif re.search(r"\bdictionar|\bdicts\b|\brecords\b", text):
-                kind = "list[dict]"
-            elif re.search(r"\btuples\b|\bpairs\b", text):
-                kind = "list[tuple]"
-            elif m and m[1] in _KINDS:
-                kind = f"list[{_KINDS[m[1]]}]"
+        kind, phrase = _kind_of(o, text), o.name.replace("_", " ")
+        kind, parts = _sides_of(kind, text) if kind.startswith("dict") else (kind, ())
         one = singular(phrase) if singular(phrase) != phrase else ""
-        parts: tuple = ()
-        inner: tuple = ()
-        if kind.startswith("dict"):
-            m = re.search(
-                r"(?:maps?|mapping|from|of|with)\s+(?:the |each |an? )?([a-z][\w -]*?)s?\s+(?:to|→|->)"
-                r"\s+(?:the |its |their |an? )*(?:lists? of (?:their |its |the )?)?([a-z][\w-]*(?: \w+)"
-                r"?)",
-                re.sub(r"`", "", text),
-            )
-            types = split_type(kind)[1]
-            k, w = (m[1], m[2]) if m else ("key", "value")
-            lists = bool(m and re.search(r"lists? of", m[0]))
-            ktype = types[0] if types else "str"
-            wtype = types[1] if len(types) > 1 else "list[Any]" if lists else _KINDS.get(w.split()[0], "Any")
-            kind = f"dict[{ktype}, {wtype}]"
-            one_k = stem_noun(k)
-            parts = (
-                ("key", Value("", ktype, one=one_k)),
-                ("value", Value("", wtype, one=stem_noun(w) + ("s" if lists else ""))),
-            )
-        if (kind.startswith(("list[dict", "dict")) and not parts) or kind == "list[dict]":
-            inner = tuple(
-                (" ".join(stem(w) for w in name.replace("_", " ").split()), Value(f"{{x}}[{name!r}]", field_kind))
-                for name, field_kind in fields
-            )
-        if kind.startswith("list[tuple"):
-            m = re.search(r"\(([a-z_]+(?:,\s*[a-z_]+){1,3})\)", text)
-            if m and not re.search(rf"\b{task.name}\s*\({re.escape(m[1])}", text):
-                labels = [p.strip() for p in m[1].split(",")]
-                kinds = split_type(element_type(kind))[1] or ["Any"] * len(labels)
-                inner = tuple((f"#{label}", Value(label, k)) for label, k in zip(labels, kinds, strict=False))
-        v = Value(o.name, kind, parts, one, inner)
+        v = Value(o.name, kind, parts, one, _inside_of(kind, task))
         variables.append(v)
         nouns[" ".join(stem(w) for w in phrase.split())] = v
         nouns.setdefault(stem(o.name), v)
@@ -141,16 +150,20 @@ def scope_of(task: Task, quotes: list[str]) -> Scope:
             nouns.setdefault(" ".join(stem(w) for w in m[1].split()), v)
     lists = [v for v in variables if head_of(v) in ("list", "set")]
     if len(lists) == 1:
-        for m in re.finditer(r"\blists? (?:of|with) (?:\([^)]*\) )?(?:the )?([a-z]+(?: [a-z]+)?)", text):
-            for noun in (m[1].split()[0], m[1]):
-                if noun.endswith("s") or noun == "people":
-                    nouns.setdefault(" ".join(stem(w) for w in noun.split()), lists[0])
-                    if not lists[0].one:
-                        old = lists[0]
-                        lists[0] = replace(old, one=singular(noun))
-                        nouns = {k: lists[0] if v == old else v for k, v in nouns.items()}
-    sc = Scope(nouns, None, quotes, {o.name for o in task.variables} | {task.name})
-    return sc
+        nouns = _with_elements(nouns, lists[0], text)
+    return Scope(nouns, None, quotes, {o.name for o in task.variables} | {task.name})
+
+
+def _with_elements(nouns: dict[str, Value], only: Value, text: str) -> dict[str, Value]:
+    "The nouns with what the text calls the elements of the only list"
+    for m in re.finditer(r"\blists? (?:of|with) (?:\([^)]*\) )?(?:the )?([a-z]+(?: [a-z]+)?)", text):
+        for noun in (m[1].split()[0], m[1]):
+            if noun.endswith("s") or noun == "people":
+                nouns.setdefault(" ".join(stem(w) for w in noun.split()), only)
+                if not only.one:
+                    old, only = only, replace(only, one=singular(noun))
+                    nouns = {k: only if v == old else v for k, v in nouns.items()}
+    return nouns
 
 # %% ../../nbs/synthesis/35_stories.ipynb #e40f4a97
 _GIVES = (
@@ -495,6 +508,154 @@ def _tied(said: str, st: State) -> bool:
     return True
 
 # %% ../../nbs/synthesis/35_stories.ipynb #31f40332
+def _rate(sentence: str, st: State) -> bool:
+    "One unit in terms of another: a number of one is converted"
+    m = re.fullmatch(
+        r"(.*?)\b(?:one|an?|1) ([a-z]+) (?:is|equals|has|are|=|makes?|corresponds to) (?:exactly "
+        r"|about )?(\d+(?:\.\d+)?) ([a-z]+)",
+        sentence,
+        re.I,
+    )
+    numbers = [v for v in {v.code: v for v in st.sc.nouns.values()}.values() if v.type in ("int", "float")]
+    if not m or len(numbers) != 1 or st.result is not None or stem(m[2]) == stem(m[4]):
+        return False
+    text = st.text.lower()
+    first, second = text.find(stem(m[2])), text.find(stem(m[4]))
+    sign = "*" if 0 <= first < second else "/"
+    st.it = st.result = Value(f"{numbers[0].code} {sign} {m[3]}", "float")
+    return True
+
+
+def _stored(noun: str, v: Value, st: State) -> Value:
+    "A statement that gives a value the name of a noun, and the value under that name"
+    local = st.sc.fresh(re.sub(r"\W+", "_", noun.strip()))
+    st.lines.append(f"{local} = {v.code}")
+    st.sc.taken.add(local)
+    return replace(v, code=local)
+
+
+def _which_is(sentence: str, st: State) -> bool:
+    "`the X, which is ...` names a value"
+    m = re.match(r"(?:.*?\b)?the ([a-z]+(?: [a-z]+){0,3}), which is (.+)", sentence)
+    v = value(m[2], st.scope()) if m else None
+    if m is None or v is None or v.code.isidentifier():
+        return False
+    st.it = st.result = st.sc.nouns[" ".join(stem(o) for o in m[1].split())] = _stored(m[1], v, st)
+    return True
+
+
+def _holds_if(sentence: str, st: State) -> bool:
+    "`an X is such if ...` is the test that is wanted"
+    m = re.fullmatch(
+        r"(?:an? |the )?([\w ]{2,40}?) (?:is|are|counts? as|must be) (?:(?:an? )?[\w-]+) (?:if|"
+        r"when|exactly when|exactly if)(?: and only if| it| they)?:? (.+)",
+        sentence,
+        re.I,
+    )
+    if not m or "«" in m[1] or not st.wants_bool:
+        return False
+    test = clause(m[2], replace(st.scope(), it=lookup(m[1], st.sc) or _first(st)))
+    if test:
+        st.it = st.result = Value(test, "bool")
+    return bool(test)
+
+
+def _defined(sentence: str, st: State) -> bool:
+    "`the X is ...` names a value"
+    m = re.fullmatch(r"(?:the |let )?(?:an? )?([a-z][\w ]{1,30}?) (?:is|are|equals|be|=) (.+)", sentence)
+    computed = r"(?:times|plus|minus|divided|multiplied|sum|product|difference|[*/+]|percent)"
+    if not m or (_ABOUT.match(sentence) and not re.search(computed, m[2])):
+        return False
+    v = value(m[2], st.scope())
+    no_name = (
+        r"(?:result|output|answer|function|nothing|none|it|this|returns?|gives?|computes?|tells?|says?)\b|.*\bif\b"
+    )
+    if v is None or lookup(m[1], st.sc) is not None or re.match(no_name, m[1]):
+        return False
+    v = replace(_stored(m[1], v, st), source="", target="", expr="", tests=())
+    st.it = st.result = st.sc.nouns[" ".join(stem(o) for o in m[1].split())] = v
+    return True
+
+
+def _whether(sentence: str, st: State) -> bool:
+    "`whether ...: X` is the test X"
+    m = re.fullmatch(
+        r"(?:check|determine|tell|decide|test|find out|return(?:s)?)?.{0,60}?\b(?:whether|if)\b "
+        r"[^:]{3,60}: (.+)",
+        sentence,
+        re.I,
+    )
+    test = clause(m[1], st.scope()) if m else None
+    if test:
+        st.it = st.result = Value(test, "bool")
+    return bool(test)
+
+# %% ../../nbs/synthesis/35_stories.ipynb #755467f2
+def _followed(sentence: str, st: State, name: str) -> bool:
+    "A case, decisions, a command, a value or a test, without what only introduces it"
+    forms = stripped(sentence.lstrip(" :"), name)
+    forms += [o.split(": ", 1)[1] for o in forms[-1:] if ": " in o and len(o.split(": ", 1)[1].split()) > 2]
+    return any(_with_missing(text, st) or _decides(text, st) or _gives(text, st) for text in forms)
+
+
+def _decides(text: str, st: State) -> bool:
+    if not re.search(r"\b(?:if|when|otherwise|else|costs?|unless|for an?)\b|«\d+»|\b(?:is|are)\b", text) or re.match(
+        r"(?:check|whether|determine|decide|tell|test|return(?:s)? (?:true|whether))\b", text, re.I
+    ):
+        return False
+    got = decisions(text, st)
+    if not got or not (any(test for test, _ in got) or st.decisions):
+        return False
+    for test, v in got:
+        if test:
+            st.decisions.append((test, v.code))
+        else:
+            st.otherwise = v
+    return True
+
+
+def _gives(text: str, st: State) -> bool:
+    v = command(text[:1].lower() + text[1:], st)
+    if v is None and not re.match(r"(?:check|if)\b", text):
+        v = value(text[:1].lower() + text[1:], st.scope())
+        if v is not None and (v.code.isidentifier() or re.fullmatch(r"[-\d.]+|'[^']*'", v.code)):
+            v = None
+    v = _asked(text, st) if v is None else v
+    if v is None or (v.code in {o.code for o in st.sc.nouns.values()} and not st.lines):  # an argument as it is
+        return False
+    st.it = st.result = _named(v, st) if st.more else v
+    if st.more and st.it.type == "str":
+        st.sc.nouns.update(rebound(st.sc, st.it).nouns)
+    return True
+
+
+def _asked(text: str, st: State) -> Value | None:
+    "The test that a text asks for"
+    asks = r"(?:check|whether|determine|tell|decide|test|is|are|does|say|find out|return(?:s)? whether)\b"
+    m = re.fullmatch(
+        r"(?:check|determine|tell|decide|test|whether|is|are|does|say|find out)?\s*(?:if |whether )?(.+?)(\?)?", text
+    )
+    if not m or not re.match(asks, text, re.I):
+        return None
+    words = re.sub(r"^(?:if|whether) ", "", m[1])
+    test = clause(words, st.scope()) or clause(re.sub(r"^(\w+(?: \w+)?) (an? )", r"\1 is \2", words), st.scope())
+    return Value(test, "bool") if test else None
+
+
+_FORMS = (_rate, _which_is, _holds_if, _defined, _whether)
+
+
+def _read_whole(sentence: str, st: State, name: str) -> bool:
+    "Follow a sentence in one piece; whether it was understood"
+    argument = (  # what an argument is
+        r"(?:the |each |both )?\w+ (?:is|are) (?:an? |the )?(?:\w+ )?(?:lists?|integers?|strings?|"
+        r"floats?|numbers?|dictionar(?:y|ies)|texts?|tuples?|booleans?)\b(?!.*[«:])"
+    )
+    if re.match(argument, sentence):
+        return False
+    return any(form(sentence, st) for form in _FORMS) or _followed(sentence, st, name)
+
+# %% ../../nbs/synthesis/35_stories.ipynb #c8e25c7a
 def read_sentence(sentence: str, st: State, name: str) -> bool:
     "Follow a sentence; whether it was understood, in one piece or in two"
     sentence = cleaned(sentence)
@@ -520,137 +681,6 @@ def read_sentence(sentence: str, st: State, name: str) -> bool:
             if first and (_read_whole(b, trial, name) or (_TIE.match(b) is not None and _tied(b, trial))):
                 vars(st).update(vars(trial))
                 return True
-    return False
-
-
-def _read_whole(sentence: str, st: State, name: str) -> bool:
-    "Follow a sentence in one piece; whether it was understood"
-    if re.match(
-        r"(?:the |each |both )?\w+ (?:is|are) (?:an? |the )?(?:\w+ )?(?:lists?|integers?|strings?|"
-        r"floats?|numbers?|dictionar(?:y|ies)|texts?|tuples?|booleans?)\b(?!.*[«:])",
-        sentence,
-    ):
-        return False  # what an argument is
-    if m := re.fullmatch(
-        r"(.*?)\b(?:one|an?|1) ([a-z]+) (?:is|equals|has|are|=|makes?|corresponds to) (?:exactly "
-        r"|about )?(\d+(?:\.\d+)?) ([a-z]+)",
-        sentence,
-        re.I,
-    ):
-        numbers = [v for v in {v.code: v for v in st.sc.nouns.values()}.values() if v.type in ("int", "float")]
-        if len(numbers) == 1 and st.result is None and stem(m[2]) != stem(m[4]):
-            text = st.text.lower()
-            first, second = text.find(stem(m[2])), text.find(stem(m[4]))
-            sign = "*" if 0 <= first < second else "/"
-            st.it = st.result = Value(f"{numbers[0].code} {sign} {m[3]}", "float")
-            return True
-    if m := re.match(r"(?:.*?\b)?the ([a-z]+(?: [a-z]+){0,3}), which is (.+)", sentence):
-        v = value(m[2], st.scope())
-        if v is not None and not v.code.isidentifier():
-            local = st.sc.fresh(re.sub(r"\W+", "_", m[1].strip()))
-            st.lines.append(f"{local} = {v.code}")
-            st.sc.taken.add(local)
-            st.it = st.result = st.sc.nouns[" ".join(stem(o) for o in m[1].split())] = replace(v, code=local)
-            return True
-    if (
-        (
-            m := re.fullmatch(
-                r"(?:an? |the )?([\w ]{2,40}?) (?:is|are|counts? as|must be) (?:(?:an? )?[\w-]+) (?:if|"
-                r"when|exactly when|exactly if)(?: and only if| it| they)?:? (.+)",
-                sentence,
-                re.I,
-            )
-        )
-        and "«" not in m[1]
-        and st.wants_bool
-    ):
-        x = lookup(m[1], st.sc) or _first(st)
-        c = clause(m[2], replace(st.scope(), it=x))
-        if c:
-            st.it = st.result = Value(c, "bool")
-            return True
-    if m := re.fullmatch(r"(?:the |let )?(?:an? )?([a-z][\w ]{1,30}?) (?:is|are|equals|be|=) (.+)", sentence):
-        if not _ABOUT.match(sentence) or re.search(
-            r"(?:times|plus|minus|divided|multiplied|sum|product|difference|[*/+]|percent)", m[2]
-        ):
-            v = value(m[2], st.scope())
-            if (
-                v is not None
-                and lookup(m[1], st.sc) is None
-                and not re.match(
-                    r"(?:result|output|answer|function|nothing|none|it|this|returns?|gives?|computes?|tells?|"
-                    r"says?)\b",
-                    m[1],
-                )
-                and not re.search(r"\bif\b", m[1])
-            ):
-                local = st.sc.fresh(re.sub(r"\W+", "_", m[1].strip()))
-                st.lines.append(f"{local} = {v.code}")
-                st.sc.taken.add(local)
-                v = replace(v, code=local, source="", target="", expr="", tests=())
-                st.sc.nouns[" ".join(stem(o) for o in m[1].split())] = v
-                st.it = v
-                st.result = v
-                return True
-    if (
-        m := re.fullmatch(
-            r"(?:check|determine|tell|decide|test|find out|return(?:s)?)?.{0,60}?\b(?:whether|if)\b "
-            r"[^:]{3,60}: (.+)",
-            sentence,
-            re.I,
-        )
-    ) and (c := clause(m[1], st.scope())):
-        st.it = st.result = Value(c, "bool")
-        return True
-    forms = stripped(sentence.lstrip(" :"), name)
-    forms += [o.split(": ", 1)[1] for o in forms[-1:] if ": " in o and len(o.split(": ", 1)[1].split()) > 2]
-    for text in forms:
-        if _with_missing(text, st):
-            return True
-        if (
-            re.search(r"\b(?:if|when|otherwise|else|costs?|unless|for an?)\b|«\d+»|\b(?:is|are)\b", text)
-            and not re.match(
-                r"(?:check|whether|determine|decide|tell|test|return(?:s)? (?:true|whether))\b", text, re.I
-            )
-            and (got := decisions(text, st))
-        ):
-            if any(t for t, _ in got) or st.decisions:
-                for test, v in got:
-                    if test:
-                        st.decisions.append((test, v.code))
-                    else:
-                        st.otherwise = v
-                return True
-        v = command(text[:1].lower() + text[1:], st)
-        if v is None and not re.match(r"(?:check|if)\b", text):
-            v = value(text[:1].lower() + text[1:], st.scope())
-            if v is not None and (v.code.isidentifier() or re.fullmatch(r"[-\d.]+|'[^']*'", v.code)):
-                v = None
-        if (
-            v is None
-            and (
-                m := re.fullmatch(
-                    r"(?:check|determine|tell|decide|test|whether|is|are|does|say|find out)?\s*(?:if |whether "
-                    r")?(.+?)(\?)?",
-                    text,
-                )
-            )
-            and re.match(
-                r"(?:check|whether|determine|tell|decide|test|is|are|does|say|find out|return(?:s)? whether)\b",
-                text,
-                re.I,
-            )
-        ):
-            words = re.sub(r"^(?:if|whether) ", "", m[1])
-            c = clause(words, st.scope()) or clause(re.sub(r"^(\w+(?: \w+)?) (an? )", r"\1 is \2", words), st.scope())
-            v = Value(c, "bool") if c else None
-        if v is not None and v.code in {o.code for o in st.sc.nouns.values()} and not st.lines:
-            v = None  # an argument as it is
-        if v is not None:
-            st.it = st.result = _named(v, st) if st.more else v
-            if st.more and st.it.type == "str":
-                st.sc.nouns.update(rebound(st.sc, st.it).nouns)
-            return True
     return False
 
 # %% ../../nbs/synthesis/35_stories.ipynb #eccaaceb
@@ -681,6 +711,31 @@ def _caseless(st: State) -> None:
     st.decisions = [(change(test), v) for test, v in st.decisions]
 
 # %% ../../nbs/synthesis/35_stories.ipynb #c4dfa86e
+def _guard_test(guard: Guard, st: State, task: Task) -> str | None:
+    "The test of a guard"
+    words = re.sub(
+        r",? (?:(?:are|is) (?:invalid|not allowed|forbidden|impossible|an error|rejected)|makes? "
+        r"no sense)"
+        r"(?:,? (?:and|so|which)(?: \w+)?)?$| (?:and|so|which)(?: must| should)?$",
+        "",
+        re.sub(r"\(\s*\)", "", guard.condition).strip(),
+    )
+    if words.split(" ")[0] not in {o.name for o in task.variables}:
+        words = words[:1].lower() + words[1:]
+    test = clause(words, st.sc) or _test(words, replace(st, it=None)) or _empty_test(words, st)
+    must = re.search(r"\b(?:must|may not|has to|have to|should|needs? to|cannot|is required)\b", words)
+    return negated(test) if test and (guard.negated or must) else test
+
+
+def _read_error(sentence: str, last: str | None, st: State, task: Task) -> bool:
+    "Follow a sentence that speaks of an error, behind another one; whether it was understood"
+    follows = re.match(r"(?:otherwise|anything else)", sentence, re.I)
+    plan = plan_of(sentence if last is None or not follows else f"{last}. {sentence}")
+    st.guards += [(test, guard) for guard in plan.guards if (test := _guard_test(guard, st, task))]
+    rest = "" if follows else " ".join(plan.segments)
+    return (not rest.strip() or read_sentence(rest, st, task.name)) and bool(plan.guards)
+
+
 def read_task(
     task: Task,
     functions: dict[str, tuple[tuple[str, ...], str]] | None = None,  # that were written before
@@ -700,43 +755,7 @@ def read_task(
         st.more = i + 1 < len(sentences)
         content = max(1, len([o for o in tokens(sentence) if len(o.text) > 2]))
         if re.search(r"\b\w*(?:Error|Exception)\b", sentence):
-            plan = plan_of(
-                sentence
-                if i == 0 or not re.match(r"(?:otherwise|anything else)", sentence, re.I)
-                else f"{sentences[i - 1]}. {sentence}"
-            )
-            understood = bool(plan.guards)
-            for guard in plan.guards:
-                words = re.sub(r"\(\s*\)", "", guard.condition)
-                words = re.sub(
-                    r",? (?:(?:are|is) (?:invalid|not allowed|forbidden|impossible|an error|rejected)|makes? "
-                    r"no sense)"
-                    r"(?:,? (?:and|so|which)(?: \w+)?)?$| (?:and|so|which)(?: must| should)?$",
-                    "",
-                    words.strip(),
-                )
-                afresh = replace(st, it=None)
-                words = (
-                    words[:1].lower() + words[1:]
-                    if words.split(" ")[0] not in {o.name for o in task.variables}
-                    else words
-                )
-                test = clause(words, st.sc) or _test(words, afresh) or _empty_test(words, st)
-                if test:
-                    st.guards.append(
-                        (  # ty: ignore[invalid-argument-type]
-                            negated(test)
-                            if guard.negated
-                            or re.search(
-                                r"\b(?:must|may not|has to|have to|should|needs? to|cannot|is required)\b", words
-                            )
-                            else test,
-                            guard,
-                        )
-                    )
-            rest = " ".join(plan.segments) if not re.match(r"(?:otherwise|anything else)", sentence, re.I) else ""
-            if rest.strip():
-                understood = read_sentence(rest, st, task.name) and understood
+            understood = _read_error(sentence, sentences[i - 1] if i else None, st, task)
         else:
             understood = read_sentence(sentence, st, task.name)
         about = not understood and (
@@ -790,7 +809,7 @@ class Reading:
 
     code: str
     share: float  # of the words, those in sentences that were understood
-    looser: tuple[str, ...] = ()  # the same without annotations that bind
+    looser: tuple[str, ...] = ()  # the same, annotated with `Any`
 
 
 def reading_of(

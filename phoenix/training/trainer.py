@@ -55,7 +55,7 @@ class TrainConfig:
     clip: float = 1.0  # largest norm of the gradient; 0 does not clip
     ema: float = 0.0  # decay of the averaged weights that are evaluated; 0 keeps none
     checkpointing: bool = False  # compute blocks again in the backward pass instead of storing them
-    capture: bool = False  # record the step as a CUDA graph; pays for small networks, whose step waits for nothing
+    capture: bool = False  # a CUDA graph for the step: small networks, and a loss that waits for and keeps nothing
     strategy: Literal["ddp", "fsdp"] = "ddp"  # what processes share: gradients, or the weights as well
     device: Literal["auto", "cpu"] = "auto"  # "auto" takes the accelerator if there is one
     workers: int = 0  # processes that load items ahead
@@ -83,18 +83,8 @@ class TrainConfig:
 
 
 # what may differ when a run goes on: it changes no finished step, and lower memory may be the reason to go on
-_FREE = {
-    "steps",
-    "batch_size",
-    "accumulate",
-    "checkpointing",
-    "capture",
-    "device",
-    "workers",
-    "log_every",
-    "eval_every",
-}
-_FREE |= {"save_every", "keep", "patience", "out_dir", "trackers"}
+_FREE = {"steps", "batch_size", "accumulate", "checkpointing", "capture", "device", "workers", "log_every"}
+_FREE |= {"eval_every", "save_every", "keep", "patience", "out_dir", "trackers"}
 
 # %% ../../nbs/training/40_trainer.ipynb #d1f54780
 def _number(x: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -407,11 +397,14 @@ class Trainer:
         evaluate: Callable[[nn.Module], Mapping[str, float]] | None = None,  # lower "loss" is better
         callbacks: Sequence[Callable[["Trainer", dict], Any]] = (),  # called with each row of the log, in all processes
         curriculum: Callable[[int], Mapping[str, Any]] | None = None,  # step -> what data.set_stage is told
-        optimizer: Callable[[nn.Module], torch.optim.Optimizer]
-        | None = None,  # in place of that of config.optim, whose rate it is given
+        optimizer: Callable[[nn.Module], torch.optim.Optimizer] | None = None,  # gets the rate of config.optim
     ):
         self.config, self.loss_fn, self.evaluate, self.callbacks = config, loss_fn, evaluate, callbacks
+        if config.capture and getattr(loss_fn, "__self__", None) is data:
+            raise ValueError("capture: expected False with a loss of `data`, which may keep state there, got True")
         self.accelerator = acc = make_accelerator(config.precision, config.device, config.trackers, config.out_dir)
+        if config.capture and acc.num_processes > 1:
+            raise ValueError(f"capture: expected False with several processes, got True with {acc.num_processes}")
         self.model, self.plain = prepare(model, acc, config.strategy, config.checkpointing)
         self.optimizer = optimizer(self.plain) if optimizer else build_optimizer(self.plain, config.optim)
         self.data, self.curriculum, self.stage = _stream(data, config, acc), curriculum, None
@@ -419,8 +412,6 @@ class Trainer:
         self.sums, self.since = Sums(acc.device), time.perf_counter()
         self.progress: dict[str, Any] = dict(step=0, unit=0.0, best=math.inf, best_step=-1, bad=0)
         self.whole_step: Callable[[list[Any]], list[tuple[str, Any, Any]]] = partial(_step, self)
-        if config.capture and acc.num_processes > 1:
-            raise ValueError(f"capture: expected False with several processes, got True with {acc.num_processes}")
         if config.capture:
             make_capturable(self.optimizer)
 
