@@ -215,7 +215,9 @@ def test_a_dead_server_is_replaced_once():
 
         def dies(self, *arguments):
             calls.append(self)
+            chain = [self.process.pid, *below_of(self.process.pid)]
             self.process.kill()
+            assert gone(chain)  # or it might still answer
             return run(self, *arguments)
 
         type(worker).run = dies

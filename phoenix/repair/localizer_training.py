@@ -117,7 +117,8 @@ def uniform(batch: FaultBatch) -> Findings:
     examined = torch.zeros(B, batch.rows, device=batch.ids.device)
     examined.scatter_add_(1, line_index(batch.flags), ((batch.flags & 3 == 2) & (batch.flags > 0)).float())
     lines = torch.where(examined > 0, 0.0, -torch.inf)
-    return Findings(lines, torch.zeros(B, L), torch.zeros(B, len(TYPE_CODES)), torch.ones(B, device=lines.device))
+    zeros = lambda *sides: torch.zeros(*sides, device=lines.device)
+    return Findings(lines, zeros(B, L), zeros(B, len(TYPE_CODES)), zeros(B) + 1)
 
 # %% ../../nbs/repair/19_localizer_training.ipynb #c8592579
 @dataclass(frozen=True)
