@@ -68,6 +68,9 @@ if TYPE_CHECKING:
     from .verify import (
         Frontier, SearchReport, stage_of, RepairSearch, example_calls, changed_characters, choose, propose
     )
+    from .mutants import (
+        SURE, Mutant, mutants_of, mutant_faults, suspects
+    )
     from .router import (
         NETWORKS, STAGES, NOT_NEEDED, Machine, find_weights, look_around, facts_of, Stage, stage_index, Planned, Route,
         route, capability_table
@@ -110,7 +113,7 @@ if TYPE_CHECKING:
         untested_beds, contest_cases, contest_beds, long_beds, read_withheld, projects_of, build_testbeds
     )
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['cli', 'contest', 'edit_cells', 'fault_data', 'harness', 'localizer', 'localizer_training', 'made_calls', 'networks', 'neural_ranker', 'notebook', 'oracle', 'pipeline', 'plain_refiner', 'rank', 'refiner', 'refiner_training', 'result', 'router', 'slices', 'spectrum', 'task', 'templates', 'testbeds', 'value_templates', 'verify'], {
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['cli', 'contest', 'edit_cells', 'fault_data', 'harness', 'localizer', 'localizer_training', 'made_calls', 'mutants', 'networks', 'neural_ranker', 'notebook', 'oracle', 'pipeline', 'plain_refiner', 'rank', 'refiner', 'refiner_training', 'result', 'router', 'slices', 'spectrum', 'task', 'templates', 'testbeds', 'value_templates', 'verify'], {
     'task': [
         'TaskError', 'StdioCase', 'RepairTask', 'read_task'
     ],
@@ -178,6 +181,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['cli', 'contest', 
     'verify': [
         'Frontier', 'SearchReport', 'stage_of', 'RepairSearch', 'example_calls', 'changed_characters', 'choose',
         'propose'
+    ],
+    'mutants': [
+        'SURE', 'Mutant', 'mutants_of', 'mutant_faults', 'suspects'
     ],
     'router': [
         'NETWORKS', 'STAGES', 'NOT_NEEDED', 'Machine', 'find_weights', 'look_around', 'facts_of', 'Stage',

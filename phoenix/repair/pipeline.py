@@ -21,6 +21,7 @@ from typing import Any
 from ..corpus.code import FUNCTIONS, Code
 from ..corpus.syntax import syntax_error
 from .harness import Baseline, Harness, shared_prefix
+from .mutants import mutant_faults, mutants_of, suspects
 from .oracle import call_checks, crash_of, slips
 from .rank import Candidate, Ranker, View, prior_ranker
 from .result import RepairResult, StageTrace
@@ -292,27 +293,36 @@ def _with_tests(pipeline: CodeRepairPipeline, run: _Run) -> RepairResult:
 def _searched(pipeline: CodeRepairPipeline, run: _Run, harness: Harness, base: Baseline) -> RepairResult:
     "The answer of the search, and of the language model where that found nothing"
     code, passed, total, report = run.task.source, len(base.passing), len(base.cases), None
+    more: dict[str, Any] = {}
     with run.stage("search") as notes:
         report = pipeline.search(run, harness, base)
         run.iterations += report.rounds
         notes += _says_report(report)
         code, passed = report.code, max(passed, report.passed)
+        more = {"proposals": tuple(c.text for c in report.plausible[1:6]), "suspicious": _suspicious(run, base, report)}
     agreed = report.confidence if report and report.status == "passes" else 0.0
     if not agreed and run.left > 0.1 and "backend" in run.route:
         with run.stage("backend") as notes:
             code, passed = _asked(run, harness, base, code, passed, notes)
             agreed = float(passed == total and bool(harness.confirm(code)))
     run.executions = harness.executions
-    others = tuple(c.text for c in report.plausible[1:6]) if report else ()
-    return _answer(run, base, code, passed, agreed, others)
+    return _answer(run, base, code, passed, agreed, more)
 
 
-def _answer(run: _Run, base: Baseline, code: str, passed: int, agreed: float, others: tuple[str, ...]) -> RepairResult:
+def _suspicious(run: _Run, base: Baseline, report: SearchReport) -> tuple[int, ...]:
+    "Where to look if no patch was found: by the lines that the cases run, and by the edits that mended some, eq. P32.2"
+    if report.status == "passes":
+        return ()
+    mutants = mutants_of(run.task.source, [case.passed for case in base.cases], report.told)
+    return suspects(mutant_faults(mutants, line_faults(run.task.source, base.cases)))
+
+
+def _answer(run: _Run, base: Baseline, code: str, passed: int, agreed: float, more: dict[str, Any]) -> RepairResult:
     "What the best text amounts to; `agreed` is 0 if it was not confirmed"
     total = len(base.cases)
-    counts: dict[str, Any] = {"passed": passed, "total": total, "proposals": others}
+    counts = {"passed": passed, "total": total} | more
     if agreed:
-        return run.result("verified", code, confidence_of(total, agreed), **counts)
+        return run.result("verified", code, confidence_of(total, agreed), **counts | {"suspicious": ()})
     if code != run.task.source:
         run.message = f"this passes {passed} of {total} tests, before it was {len(base.passing)}"
         return run.result("proposed", code, 0.4 * passed / total, **counts)

@@ -61,6 +61,7 @@ class RepairResult:
     stages: tuple[StageTrace, ...] = field(default=(), compare=False)
     proposals: tuple[str, ...] = field(default=(), repr=False)  # other texts of the file, the likeliest first
     message: str = ""  # what there is to say in one line
+    suspicious: tuple[int, ...] = ()  # lines of the original, the likeliest at fault first, where no patch is verified
 
     @property
     def patch(self) -> str:
@@ -83,7 +84,8 @@ class RepairResult:
         counts = f", {self.passed} of {self.total} tests pass" if self.total else ""
         head = f"{self.status.replace('_', ' ')} in {self.seconds:.1f} s{counts}"
         head += f", confidence {self.confidence:.2f}" if self.patch else ""
-        lines = [head, *([self.message] if self.message else []), *(o.show() for o in self.stages)]
+        where = f"the most suspicious lines: {', '.join(map(str, self.suspicious))}" if self.suspicious else ""
+        lines = [*filter(None, (head, self.message, where)), *(o.show() for o in self.stages)]
         return "\n".join([self.patch, *lines] if self.patch else lines)
 
 # %% ../../nbs/repair/42_result.ipynb #27a4f505

@@ -22,6 +22,7 @@ from ..corpus.edits import Edit, Operator, apply_edits
 from ..corpus.execution import generate_calls, parsed_call
 from ..corpus.sample import Example
 from ..corpus.syntax import repairs_of_syntax, syntax_error
+from .harness import Verdict
 from phoenix.repair.rank import (
     Candidate, Ranker, View, blanked, candidate_of, edits_of, prior_ranker, repair_operators, tiers_of,
 )  # fmt: skip
@@ -148,6 +149,7 @@ class SearchReport:
     confidence: float = 0.0  # share of the weight of `plausible` that behaves like `code`
     operators: tuple[str, ...] = ()  # of the edits that made `code`
     notes: tuple[str, ...] = ()
+    told: tuple[Verdict, ...] = field(default=(), compare=False, repr=False)  # of all texts that passed some case
 
 
 class _State(NamedTuple):
@@ -197,6 +199,7 @@ class RepairSearch:
         self.operators, self.faults, self.spare = repair_operators(withheld), faults, expect_int("spare", spare, 0)
         self.clock, self.began = clock, clock()
         self.tried: set[str] = {harness.task.source}
+        self.told: list[Verdict] = []  # of texts that passed some case
         self.plausible: list[tuple[Candidate, tuple[str, ...]]] = []  # with the operators that led there
         self.first: int | None = None
         self.rounds, self.notes = 0, []
@@ -287,6 +290,8 @@ def _outcomes(search: RepairSearch, candidates: Iterable[Candidate], state: _Sta
     for verdict in told:
         c = by_text[verdict.text]
         search.tried.add(c.text)
+        if verdict.passed:
+            search.told.append(verdict)
         made = (*state.operators, c.operator)
         if verdict.passed == verdict.total > 0:
             search.passes(c, made)
@@ -336,6 +341,8 @@ def _singles(search: RepairSearch, frontier: Frontier, stream: Iterator[Candidat
     failing = [i for i, passed in enumerate(state.outcomes) if not passed]
     for verdict in search.harness.run(_texts(search, frontier, stream, end, by_text), until=end):
         c = by_text.pop(verdict.text)
+        if verdict.passed:
+            search.told.append(verdict)
         if verdict.passed == verdict.total > 0:
             search.passes(c, (*state.operators, c.operator))
         elif any(verdict.outcomes[i] for i in failing):
@@ -581,7 +588,8 @@ def _report(
         code, status, passed, operators = best.text, "improved", best.passed, best.operators
     plausible = (chosen, *others) if chosen else ()
     tail = search.harness.executions, search.first, search.rounds, search.clock() - search.began
-    return SearchReport(code, status, passed, total, plausible, *tail, agreed, operators, tuple(search.notes))
+    ends = agreed, operators, tuple(search.notes), tuple(search.told)
+    return SearchReport(code, status, passed, total, plausible, *tail, *ends)
 
 # %% ../../nbs/repair/30_verify.ipynb #e3ea7997
 def propose(
