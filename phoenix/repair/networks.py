@@ -142,13 +142,20 @@ class TRMWithRLM:
         ]
         return view._replace(faults=faults, message="\n".join(filter(None, parts)))
 
-    def propose(self, source: str, base: Baseline, message: str = "", k: int = 8) -> list[Candidate]:
+    def propose(
+        self,
+        source: str,
+        base: Baseline,
+        message: str = "",
+        k: int = 8,
+        stop: Callable[[], bool] = lambda: False,  # asked before each part and each pass over the cells
+    ) -> list[Candidate]:
         "Programs for each part in turn, each text once"
         found: dict[str, Candidate] = {}
         for part in parts_of(base)[:3] if self.writes else ():
             cases = (*part, *base.passing)
             view = View(source, fault_of(cases), line_faults(source, cases), base, message)
-            for candidate in self.refiner.propose(source, self.informed(view), k):
+            for candidate in () if stop() else self.refiner.propose(source, self.informed(view), k, stop=stop):
                 found.setdefault(candidate.text, candidate)
         return list(found.values())
 
@@ -170,6 +177,7 @@ _WINDOW = 64  # lines that the refiner reads at one time
 _PATIENCE = 0.3  # seconds that a search waits to know which refiner there is
 _READING = 1.0  # seconds at most that it waits for the refiner
 _LOCATING = 0.4  # of the time that is left is waited for the localiser, and of what is left then it reads
+_WRITING = 0.5  # of the time of a round
 _TORCH = 4.0  # seconds of a budget from which on torch, which takes two to import, is read in time
 
 
@@ -240,7 +248,8 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
             search.use(guided)
         search.expected = 0.0
         if guided and guided.writes and not over.is_set():
-            search.give(guided.propose(run.task.source, base, run.task.message))
+            stop = lambda: over.is_set() or run.left < 0.1
+            search.give(guided.propose(run.task.source, base, run.task.message, stop=stop))
 
     def _guide(
         self, run: Any, base: Baseline, over: threading.Event | None = None, patience: float | None = None
@@ -281,13 +290,14 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
     def _round(self, run: Any, harness: Harness, report: SearchReport, seconds: float) -> SearchReport:
         "Proposals for what still fails, run, told, and a search from there"
         assert self.guided
-        base = harness.baseline(report.code)
-        given = self.guided.propose(report.code, base, run.task.message)
+        began, base = time.monotonic(), harness.baseline(report.code)
+        spent = lambda: time.monotonic() - began
+        given = self.guided.propose(report.code, base, run.task.message, stop=lambda: spent() > _WRITING * seconds)
         verdicts = dict(zip([c.text for c in given], harness.run(c.text for c in given), strict=False))
         run.iterations += 1
         for candidate in [c for c in given if not verdicts[c.text].passes][:2]:
             self.guided.tell(candidate, harness.baseline(candidate.text))
-        return self._one(run, harness, base, seconds, [c for c in given if verdicts[c.text].passes])
+        return self._one(run, harness, base, seconds - spent(), [c for c in given if verdicts[c.text].passes])
 
     def ranker(self, run: Any, view: View) -> tuple[Ranker, View]:
         "The refiner, if it is there in time, and the view with what the localiser says"

@@ -111,6 +111,7 @@ def propose_changes(
     k: int = 16,  # programs
     trajectories: int = 4,  # passes with noise, beside the one without
     noise: float = 0.3,
+    stop: Callable[[], bool] = lambda: False,  # asked before each pass
 ) -> list[tuple[str, float]]:  # texts that parse, with the sums of the gains
     "A beam of single operations and of pairs of them, and all that a pass would change, with noise and without"
     found: dict[str, float] = {}
@@ -124,6 +125,8 @@ def propose_changes(
             found[text] = score
 
     for run in range(1 + trajectories):
+        if stop():
+            break
         singles = likely_changes(model, read(noise if run else 0.0, run), part, 2 * k if not run else 8)
         for score, change in singles:
             offer([change], score)
@@ -175,14 +178,22 @@ class NeuralRanker:
         return self.model.read(cells, facts, noise=noise, generator=generator)[-1]
 
     @torch.inference_mode()
-    def propose(self, code: Code | str, view: Any = None, k: int = 16, noise: float = 0.3, seed: int = 0) -> list[Any]:
-        "Programs that no operator need make, best first; the code need not parse. A list of `Candidate`"
+    def propose(
+        self,
+        code: Code | str,
+        view: Any = None,
+        k: int = 16,
+        noise: float = 0.3,
+        seed: int = 0,
+        stop: Callable[[], bool] = lambda: False,  # asked before each pass over the cells
+    ) -> list[Candidate]:
+        "Programs that no operator need make, best first, those there are when it is to stop; the code need not parse"
         source = code if isinstance(code, str) else code.source
         device, found = self.model.table.device, []
         chance = lambda n: torch.Generator(device).manual_seed(seed + n)
         for part in windows(load_lexemes().encode(source), getattr(view, "faults", None), self.most, count=1)[:2]:
             read = lambda size, n, part=part: self.read(part, view, size, chance(n))
-            found += propose_changes(self.model, part, read, k, noise=noise)
+            found += propose_changes(self.model, part, read, k, noise=noise, stop=stop)
         best = sorted(found, key=lambda pair: -pair[1])[: expect_int("k", k)]
         return [Candidate(text, score, "refine", _first_line(source, text), "refiner") for text, score in best]
 

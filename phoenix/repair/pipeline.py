@@ -45,7 +45,7 @@ class RepairConfig:
     workers: int = 0  # processes that run candidates; 0: one for each core, at most 4
     seed: int = 0  # of generated inputs
     proposals: int = 3  # told when nothing verifies them
-    rounds: int = 2  # of feedback from what failed, with networks
+    rounds: int = 0  # of feedback from what failed, with a refiner that writes; more take the time of the search
     weights: str = ""  # folder of the networks; empty: those of this package
     networks: bool = True  # used if their weights are there
     backend: BackendConfig = field(default_factory=BackendConfig)  # a language model; kind "none": none
