@@ -28,7 +28,7 @@ $(VENV)/.docs: $(VENV)/.dev
 demo: $(VENV)/.demo  ## run the main job on real input
 	$(BIN)/python -m phoenix.demo
 test: $(VENV)/.dev check drift  ## lint, types, export drift, pytest with coverage: all checks of all notebooks, too
-	$(ONE_THREAD) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=85
+	$(ONE_THREAD) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -q -rR -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=85
 notebooks: $(VENV)/.dev  ## the notebooks by themselves, without the package (make test runs their checks against it)
 	$(ONE_THREAD) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/nbdev_test --n_workers $(WORKERS) --timing
 check: $(VENV)/.dev  ## ruff (lint, format) and ty

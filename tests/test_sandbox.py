@@ -232,7 +232,8 @@ def test_a_dead_server_is_replaced_once():
 
 
 SLEEPER = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts the tests may ignore it
 sys.path.insert(0, {str(payloads.ROOT)!r})
 from phoenix.sandbox import *
 box = Sandbox(Level({int(BEST)}), workers=2, limits=Limits(cpu_seconds=60, wall_seconds=60))
