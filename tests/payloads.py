@@ -70,7 +70,7 @@ RESOURCES = [
     Payload("3a loop in C", "def f(): return sum(range(10**12))", "timeout", ALL),
     Payload("3b regular expression", "import re\ndef f(): return re.match('(a+)+$', 'a'*40+'b')", "timeout", ALL),
     Payload("3c large power", "def f(): return len(str(7**7**9 % 10**9))", "timeout memory", ALL),
-    Payload("4 list that grows", "def f():\n x=[]\n while True: x.append(bytearray(2**20))", "memory", ALL),
+    Payload("4 list that grows", "def f():\n x=[]\n while True: x.append(bytes(2**20))", "memory", ALL),
     Payload("5 one large object", "def f(): return bytes(2**40)", "memory", ALL),
     Payload("6a recursion in C", "import sys\ndef f():\n sys.setrecursionlimit(10**8)\n x=[]\n"
             " for _ in range(3*10**5): x=[x]\n return repr(x)", "killed error memory timeout", ALL),
@@ -299,9 +299,8 @@ def state() -> dict[str, Any]:
     "What a sandbox could leave behind on this machine and in this process"
     mine = f"phoenix-sandbox-{os.getpid()}-"
     queues = [line.split()[:2] for name in ("shm", "msg", "sem") for line in read(f"/proc/sysvipc/{name}")[1:]]
-    folders = {
-        d: sorted(n for n in names(d) if "phoenix-canary" in n or mine in n) for d in ("/tmp", "/dev/shm", os.getcwd())
-    }
+    ours = ("phoenix-canary", CANARY_FILE.name)
+    folders = {d: sorted(n for n in names(d) if n in ours or mine in n) for d in ("/tmp", "/dev/shm", os.getcwd())}
     handles = len(names("/proc/self/fd"))
     mounts = read("/proc/self/mounts")
     file = CANARY_FILE.stat() if CANARY_FILE.exists() else None
