@@ -97,6 +97,19 @@ def test_what_cannot_be_loaded_is_an_error(box, source, name, error):
     assert len(report.calls) == 2
 
 
+def test_a_reply_is_read_though_its_process_is_gone(box, monkeypatch):
+    send = sandbox.server.Channel.send
+
+    def late(self, message, *handle):
+        if isinstance(message, tuple):  # a call
+            time.sleep(0.5)
+        send(self, message, *handle)
+
+    monkeypatch.setattr(sandbox.server.Channel, "send", late)
+    report = box.run_function("import no_such", "f", [(1,), (2,)], [1, 2])
+    assert [(c.outcome, c.error) for c in report.calls] == [(Outcome.ERROR, "ModuleNotFoundError")] * 2
+
+
 @pytest.mark.parametrize(
     "arguments, error, words",
     [

@@ -189,7 +189,8 @@ def _converse(candidate: _Candidate, channel: Channel) -> None:
     channel.send(candidate.request)
     while not candidate.done:
         i = len(candidate.results)
-        channel.send(candidate.calls[i])
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may have replied already, and ended
+            channel.send(candidate.calls[i])
         try:
             reply = channel.receive()
             if reply is None:
