@@ -299,8 +299,8 @@ def state() -> dict[str, Any]:
     "What a sandbox could leave behind on this machine and in this process"
     mine = f"phoenix-sandbox-{os.getpid()}-"
     queues = [line.split()[:2] for name in ("shm", "msg", "sem") for line in read(f"/proc/sysvipc/{name}")[1:]]
-    ours = ("phoenix-canary", CANARY_FILE.name)
-    folders = {d: sorted(n for n in names(d) if n in ours or mine in n) for d in ("/tmp", "/dev/shm", os.getcwd())}
+    known = ("phoenix-canary", CANARY_FILE.name)
+    folders = {d: sorted(n for n in names(d) if n in known or mine in n) for d in ("/tmp", "/dev/shm", os.getcwd())}
     handles = len(names("/proc/self/fd"))
     mounts = read("/proc/self/mounts")
     file = CANARY_FILE.stat() if CANARY_FILE.exists() else None
@@ -378,18 +378,21 @@ def run(level: int) -> dict[str, Any]:
     CANARY_FILE.unlink()
     told["left"] = [key for key in before if before[key] != after[key]]
     told["left_details"] = {key: [before[key], after[key]] for key in told["left"]}
-    told["processes"] = sorted(p for p in processes() - others if ours(p))
+    end = time.monotonic() + 2  # those of another run may be about to end
+    while (left := sorted(p for p in processes() - others if ours(p))) and time.monotonic() < end:
+        time.sleep(0.05)
+    told["processes"] = left
     return told
 
 
 def ours(pid: int) -> bool:
     "Whether a process is alive and not of somebody else's sandbox"
     status = dict(line.split(":", 1) for line in read(f"/proc/{pid}/status") if ":" in line)
-    parents = set()
+    parents, there = set(), bool(status)
     while status and status.get("PPid", "0").strip() not in ("0", "1"):
         parents.add(int(status["PPid"]))
         status = dict(line.split(":", 1) for line in read(f"/proc/{status['PPid'].strip()}/status") if ":" in line)
-    return os.getpid() in parents or not parents
+    return there and (os.getpid() in parents or not parents)
 
 
 def python_with(package: str) -> str | None:
