@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -95,6 +96,14 @@ def test_what_cannot_be_loaded_is_an_error(box, source, name, error):
     report = box.run_function(source, name, [(1,), (2,)], [1, 2])
     assert {(c.outcome, c.error) for c in report.calls} <= {(Outcome.ERROR, error), (Outcome.ERROR, "ValueError")}
     assert len(report.calls) == 2
+
+
+def test_two_threads_may_close_at_once():
+    for _ in range(5):
+        with Sandbox(BEST, workers=1, limits=FAST) as box:
+            (worker,) = box._all
+            with ThreadPoolExecutor(4) as threads:
+                assert [*threads.map(lambda _, worker=worker: worker.kill(), range(4))] == [None] * 4
 
 
 def test_a_reply_is_read_though_its_process_is_gone(box, monkeypatch):

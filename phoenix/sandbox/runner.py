@@ -53,7 +53,7 @@ class Worker:
     "A warm server; `run` raises `ServerDied`"
 
     def __init__(self, setup: Setup):
-        self.setup, self.layers = setup, ()
+        self.setup, self.layers, self._ending, self._last_words = setup, (), threading.Lock(), ""
         self.home = tempfile.mkdtemp(prefix=f"phoenix-sandbox-{os.getpid()}-") if setup.level < Level.ISOLATED else ""
         if self.home:
             os.chmod(self.home, 0o711)  # to be passed by a candidate with another id
@@ -121,13 +121,13 @@ class Worker:
         self.control.close()
         with suppress(ProcessLookupError):
             self.process.kill()
-        self._last_words = ""
-        if self.process.stderr and not self.process.stderr.closed:
-            self._last_words = self.process.stderr.read()[-500:].decode(errors="replace").strip()
-            self.process.stderr.close()
-        self.process.wait()
-        if self.home:
-            remove(self.home)
+        with self._ending:  # by whichever thread
+            if self.process.stderr and not self.process.stderr.closed:
+                self._last_words = self.process.stderr.read()[-500:].decode(errors="replace").strip()
+                self.process.stderr.close()
+            self.process.wait()
+            if self.home:
+                remove(self.home)
 
 # %% ../../nbs/sandbox/35_runner.ipynb #fc653899
 @dataclass(frozen=True)
