@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -217,7 +218,8 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
             if report.status == "passes" or run.left < 0.5 or not self._guide(run, base):
                 break
             found = self._round(run, harness, report, run.left / (rounds - number))
-            report = max([report, found], key=lambda r: (r.status == "passes", r.passed))
+            best = max([report, found], key=lambda r: (r.status == "passes", r.passed))
+            report = replace(best, told=(*report.told, *found.told))
         for name, stage in _STAGE_OF.items():
             if why := self.networks.notes.get(name):
                 run.add(stage, "failed", self.networks.seconds[name], why)

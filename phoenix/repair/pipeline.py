@@ -314,7 +314,10 @@ def _suspicious(run: _Run, base: Baseline, report: SearchReport) -> tuple[int, .
     if report.status == "passes":
         return ()
     mutants = mutants_of(run.task.source, [case.passed for case in base.cases], report.told)
-    return suspects(mutant_faults(mutants, line_faults(run.task.source, base.cases)))
+    prior = line_faults(run.task.source, base.cases)
+    least, edited = min(prior.values(), default=0.0), {line for mutant in mutants for line in mutant.lines}
+    faults = mutant_faults(mutants, prior)
+    return suspects({line: faults[line] for line in faults if prior[line] > least or line in edited})
 
 
 def _answer(run: _Run, base: Baseline, code: str, passed: int, agreed: float, more: dict[str, Any]) -> RepairResult:
