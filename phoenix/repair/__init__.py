@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         time_steps, seconds_per_step, Best, shrink_checkpoint, start_localizer, train_localizer, finish
     )
     from .value_templates import (
-        short_expressions
+        words_of, told_text, short_expressions
     )
     from .rank import (
         Ranker, LATE, PRIORS, prior_rate, View, Candidate, repair_operators, blanked, edits_of, edit_class, smoothed_rates,
@@ -147,7 +147,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['cli', 'contest', 
         'start_localizer', 'train_localizer', 'finish'
     ],
     'value_templates': [
-        'short_expressions'
+        'words_of', 'told_text', 'short_expressions'
     ],
     'rank': [
         'Ranker', 'LATE', 'PRIORS', 'prior_rate', 'View', 'Candidate', 'repair_operators', 'blanked', 'edits_of',

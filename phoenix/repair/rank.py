@@ -729,6 +729,7 @@ PRIORS = """
 0 30 swap_jump
 0 8 swap_membership
 0 76 swap_places
+5 67 told_text
 0 994 unwrap_call
 0 170 unwrap_if
 0 1388 use_result
@@ -752,7 +753,8 @@ prior_rate = read_priors(PRIORS)
 _RATE, _STRATEGY, _RANK, _FAULT, _FLOOR = 0.85, 1.8, 0.2, 1.5, 0.05  # exponents of the factors; least suspicion
 _CALLED = {  # strategies for which templates are called, as operators are by `Strategy.operators`
     "guards": "guard_start protect soften_lookup default_none insert_break",
-    "texts": "string_argument swap_atom", "calls": "swap_atom insert_term use_result like_sibling return_value",
+    "texts": "string_argument swap_atom told_text",
+    "calls": "swap_atom insert_term use_result like_sibling return_value",
     "bounds": "range_shape initial_value index_into swap_places compare_more",
     "loops": "insert_break assign_expression copy_varied move_statement",
     "flow": "move_statement rebuild_branches return_expression assign_expression call_expression copy_varied",

@@ -26,6 +26,7 @@ from .harness import Verdict
 from phoenix.repair.rank import (
     Candidate, Ranker, View, blanked, candidate_of, edits_of, prior_ranker, repair_operators, tiers_of,
 )  # fmt: skip
+from .value_templates import told_text, words_of
 from .spectrum import code_of, fault_of, line_faults, mixed_faults
 from ..sandbox.runner import SandboxError
 
@@ -196,7 +197,8 @@ class RepairSearch:
         if not seconds > 0:
             raise ValueError(f"seconds: expected more than 0, got {seconds!r}")
         self.harness, self.ranker, self.seconds, self.seed = harness, ranker, seconds, expect_int("seed", seed, 0)
-        self.operators, self.faults, self.spare = repair_operators(withheld), faults, expect_int("spare", spare, 0)
+        self.operators = [*repair_operators(withheld), told_text(*_words_told(harness.task))]
+        self.faults, self.spare = faults, expect_int("spare", spare, 0)
         self.clock, self.began = clock, clock()
         self.tried: set[str] = {harness.task.source}
         self.told: list[Verdict] = []  # of texts that passed some case
@@ -237,6 +239,15 @@ class RepairSearch:
                     raise
         self.notes.append("the time was over")
         return _report(self, None)
+
+
+def _words_told(task: Any) -> tuple[list[str], list[str]]:
+    "The words that the tests, the examples and the cases of a task want, and those that go in"
+    sources = [*task.tests.values(), *(result for _, result in task.examples)]
+    texts = [n.value for s in sources for n in ast.walk(_tree(s)) if isinstance(n, ast.Constant)]
+    calls = [n.value for call, _ in task.examples for n in ast.walk(_tree(call)) if isinstance(n, ast.Constant)]
+    some = lambda values: words_of(value for value in values if isinstance(value, str))
+    return some([*(c.stdout for c in task.cases), *texts]), some([*(c.stdin for c in task.cases), *calls])
 
 # %% ../../nbs/repair/30_verify.ipynb #ad2421a4
 def _searched(search: RepairSearch) -> SearchReport:
