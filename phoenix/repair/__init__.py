@@ -40,12 +40,13 @@ if TYPE_CHECKING:
         words_of, told_text, short_expressions
     )
     from .rank import (
-        Ranker, LATE, PRIORS, prior_rate, View, Candidate, repair_operators, blanked, edits_of, edit_class, smoothed_rates,
-        edit_counts, measure_priors, prior_table, read_priors, called_for, tiers_of, unfilled, prior_ranker, candidate_of
+        Ranker, LATE, PRIORS, prior_rate, View, Candidate, repair_operators, blanked, outer_functions, span_of,
+        lines_of_node, edits_of, edit_class, smoothed_rates, edit_counts, measure_priors, prior_table, read_priors,
+        called_for, tiers_of, unfilled, prior_ranker, candidate_of
     )
     from .edit_cells import (
         SPANS, FIRST_TOKENS, LAST_TOKENS, EDIT_COLUMNS, NOTHING, UNKNOWN, INSERTED, EditCells, cells_of, part_around,
-        windows, EditRows, rows_by_window, cell_targets, shared_start, write_targets
+        windows, Excerpt, excerpt_of, EditRows, rows_by_window, cell_targets, shared_start, write_targets
     )
     from .plain_refiner import (
         SHARED, SUMS, TABLES, read_tensors, cell_numbers, rms_norm, silu, gelu, turns, PlainRefiner, attend, edit_scores,
@@ -150,14 +151,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['cli', 'contest', 
         'words_of', 'told_text', 'short_expressions'
     ],
     'rank': [
-        'Ranker', 'LATE', 'PRIORS', 'prior_rate', 'View', 'Candidate', 'repair_operators', 'blanked', 'edits_of',
-        'edit_class', 'smoothed_rates', 'edit_counts', 'measure_priors', 'prior_table', 'read_priors', 'called_for',
-        'tiers_of', 'unfilled', 'prior_ranker', 'candidate_of'
+        'Ranker', 'LATE', 'PRIORS', 'prior_rate', 'View', 'Candidate', 'repair_operators', 'blanked', 'outer_functions',
+        'span_of', 'lines_of_node', 'edits_of', 'edit_class', 'smoothed_rates', 'edit_counts', 'measure_priors',
+        'prior_table', 'read_priors', 'called_for', 'tiers_of', 'unfilled', 'prior_ranker', 'candidate_of'
     ],
     'edit_cells': [
         'SPANS', 'FIRST_TOKENS', 'LAST_TOKENS', 'EDIT_COLUMNS', 'NOTHING', 'UNKNOWN', 'INSERTED', 'EditCells',
-        'cells_of', 'part_around', 'windows', 'EditRows', 'rows_by_window', 'cell_targets', 'shared_start',
-        'write_targets'
+        'cells_of', 'part_around', 'windows', 'Excerpt', 'excerpt_of', 'EditRows', 'rows_by_window', 'cell_targets',
+        'shared_start', 'write_targets'
     ],
     'plain_refiner': [
         'SHARED', 'SUMS', 'TABLES', 'read_tensors', 'cell_numbers', 'rms_norm', 'silu', 'gelu', 'turns', 'PlainRefiner',

@@ -4,14 +4,17 @@
 
 # %% auto #0
 __all__ = ['SPANS', 'FIRST_TOKENS', 'LAST_TOKENS', 'EDIT_COLUMNS', 'NOTHING', 'UNKNOWN', 'INSERTED', 'EditCells', 'cells_of',
-           'part_around', 'windows', 'EditRows', 'rows_by_window', 'cell_targets', 'shared_start', 'write_targets']
+           'part_around', 'windows', 'Excerpt', 'excerpt_of', 'EditRows', 'rows_by_window', 'cell_targets',
+           'shared_start', 'write_targets']
 
 # %% ../../nbs/repair/22_edit_cells.ipynb #7cf744fe
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -110,6 +113,42 @@ def windows(
             found.append((int(starts[low]), int(min(starts[high], starts[low] + most - 2))))
             low = last if high == last else max(low + 1, int(np.searchsorted(starts, starts[high] - most // 3)))
     return [cells_of(encoded, a, b) for a, b in sorted(found)]
+
+# %% ../../nbs/repair/22_edit_cells.ipynb #ex02
+class Excerpt(NamedTuple):
+    "Whole lines of a text by themselves, without the indentation of the first"
+
+    text: str
+    start: int  # characters of the whole text, [start, end)
+    end: int
+    above: int  # lines of the whole text in front of them
+    indent: str
+    lines: tuple[tuple[int, int, int], ...]  # where each begins in the whole text and here, and how much was cut off
+
+    def place(self, at: int) -> int:
+        "Where a character of the whole text is in this one"
+        before, here, cut = self.lines[bisect_right(self.lines, (at, inf)) - 1]
+        return here + max(0, at - before - cut)
+
+    def moved(self, edit: Edit) -> Edit | None:
+        "The same edit of these lines; None if it reaches beyond them"
+        if not all(self.start <= s.start and s.end <= self.end for s in edit.splices):
+            return None
+        text = lambda s: s.text.replace("\n" + self.indent, "\n") if self.indent else s.text
+        return Edit(edit.operator, tuple(Splice(self.place(s.start), self.place(s.end), text(s)) for s in edit.splices))
+
+
+def excerpt_of(source: str, start: int = 0, end: int | None = None) -> Excerpt:
+    "The lines that hold the characters [start, end) of a text; all of it by default"
+    start = source.rfind("\n", 0, start) + 1
+    end = len(source) if end is None else source.find("\n", end) + 1 or len(source)
+    piece, lines, text, at = source[start:end], [], "", start
+    indent = piece[: len(piece) - len(piece.lstrip(" \t"))]
+    for line in piece.splitlines(True):
+        cut = len(indent) if line.startswith(indent) else 0
+        lines.append((at, len(text), cut))
+        text, at = text + line[cut:], at + len(line)
+    return Excerpt(text, start, end, source.count("\n", 0, start), indent, tuple(lines) or ((start, 0, 0),))
 
 # %% ../../nbs/repair/22_edit_cells.ipynb #3ec17329
 SPANS = ("left", "right", "first", "behind", "first2", "behind2")  # [left, right) before what is alike was taken off

@@ -245,10 +245,15 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
     def _join(self, run: Any, search: RepairSearch, base: Baseline, over: threading.Event) -> None:
         "Wait for the networks, and let the search use them"
         guided = self._guide(run, base, over)
-        if guided and not over.is_set() and search.ranker is not guided:
-            self._prepare(guided, run, base)
-            search.use(guided)
-        search.expected = 0.0
+        try:
+            if guided and not over.is_set() and search.ranker is not guided:
+                self._prepare(guided, run, base)
+                search.use(guided)
+        except Exception as e:  # the search goes on without it
+            run.add("refine", "failed", 0.0, f"{type(e).__name__}: {e}"[:300])
+            return
+        finally:
+            search.expected = 0.0
         if guided and guided.writes and not over.is_set():
             stop = lambda: over.is_set() or run.left < 0.1
             search.give(guided.propose(run.task.source, base, run.task.message, stop=stop))
@@ -308,6 +313,8 @@ class MambaTRMRLMPipeline(CodeRepairPipeline):
             return prior_ranker, view
         faults = mixed_faults(view.faults, guided.located) if guided.located else view.faults
         guided.located.clear()  # the view has it
+        if hasattr(guided.refiner, "unhurried"):
+            guided.refiner = guided.refiner.unhurried()
         return guided, view._replace(faults=faults)
 
 # %% ../../nbs/repair/55_networks.ipynb #18f5ef51

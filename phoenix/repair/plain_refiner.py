@@ -24,9 +24,10 @@ from ..corpus.lexemes import load_lexemes
 from ..corpus.vocabulary import FREE, PAD
 from ..options import expect_int
 from phoenix.repair.edit_cells import (
-    EDIT_COLUMNS, FIRST_TOKENS, INSERTED, LAST_TOKENS, EditCells, rows_by_window, windows,
+    EDIT_COLUMNS, FIRST_TOKENS, INSERTED, LAST_TOKENS, EditCells, Excerpt, excerpt_of, rows_by_window, windows,
 )  # fmt: skip
-from .rank import View, prior_ranker
+from .rank import View, lines_of_node, outer_functions, prior_ranker, span_of
+from .spectrum import code_of
 
 # %% ../../nbs/repair/23_plain_refiner.ipynb #796f8410
 _TYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16, "F64": np.float64, "I64": np.int64, "I32": np.int32}
@@ -55,11 +56,16 @@ def _widened(flat: np.ndarray, kind: str) -> np.ndarray:
     return (flat.astype(np.uint32) << 16).view(np.float32) if kind == "BF16" else flat
 
 # %% ../../nbs/repair/23_plain_refiner.ipynb #41414581
-def cell_numbers(cells: EditCells, view: Any, levels: int = 8) -> np.ndarray:  # (3, n)
+def cell_numbers(
+    cells: EditCells,
+    view: Any,
+    levels: int = 8,
+    above: int = 0,  # lines of the view's text in front of that of the cells
+) -> np.ndarray:  # (3, n)
     "What a `View` knows of the cells: levels of suspicion, runs, and the names of which the message speaks"
-    lines, faults = cells.lines, getattr(view, "faults", None) or {}
+    lines, faults = cells.lines + above * (cells.lines > 0), getattr(view, "faults", None) or {}
     numbers = np.zeros((3, len(cells)), np.int64)
-    if faults:
+    if len({faults.get(n, 0.0) for n in lines[1:-1].tolist()}) > 1:  # else nothing tells one line from another
         numbers[0] = [1 + min(levels - 1, int(levels * faults.get(n, 0.0))) for n in lines.tolist()]
     cases = getattr(getattr(view, "baseline", None), "cases", None) or ()
     covered = [(getattr(c, "outcome", None), set(getattr(c, "lines", ()))) for c in cases]
@@ -157,7 +163,7 @@ class PlainRefiner:
         "Scores of the edits `rows` (E, 19) of some cells (eq. P24.2); the states of the last parts are kept"
         key = cells.ids.tobytes() + cells.places.tobytes(), b"" if numbers is None else numbers.tobytes()
         if (y := self._last.get(key)) is None:
-            self._last = dict([*self._last.items()][-3:])
+            self._last = dict([*self._last.items()][-7:])
             y = self._last[key] = self.states(cells, numbers)
         return edit_scores(self, y, cells.ids, rows.astype(np.int64))
 
@@ -250,35 +256,62 @@ class PlainRanker:
         prior: Callable[[Code, list[Edit], Any], list[float]] = prior_ranker,
         weight: float = 1.0,  # of the network
         most: int = 320,  # cells that are read at one time
-        part: int = 192,  # of those of a longer text
+        part: int = 192,  # of those of a longer function
         few: int = 6000,  # edits that the network sees, at most
+        share: float = 1.0,  # weight of the prior
     ):
-        self.refiner, self.prior, self.weight = refiner, prior, weight
+        self.refiner, self.prior, self.weight, self.share = refiner, prior, weight, share
         self.most, self.part = expect_int("most", most, 8), expect_int("part", part, 8)
         self.few = expect_int("few", few)
         self._of: Any = None  # what was read, and the gain of each edit that was scored
         self._gains: dict[Any, float] = {}
         self._parts: Any = None  # the last view, and its parts
 
-    def parts(self, view: Any) -> list[tuple[EditCells, np.ndarray]]:
-        "The cells that are read of a program, and what is known of them; those of the last view are kept"
+    def unhurried(self) -> "PlainRanker":
+        "The same ranker for programs of which nothing can be run: it sees more, and leans less on the prior"
+        return PlainRanker(self.refiner, self.prior, most=512, part=512, few=8000, share=0.5)
+
+    def excerpts(self, view: Any) -> list[Excerpt]:
+        "The text, if it fits, else the functions with the most suspect lines"
+        whole = excerpt_of(view.source)
+        if len(load_lexemes().encode(view.source)) <= self.most - 2:
+            return [whole]
+        code, found, floor = code_of(view.source), [], min(view.faults.values(), default=0.0)
+        around = {line: n for n in outer_functions(code) for line in lines_of_node(code, n)}
+        for line in sorted((n for n in view.faults if view.faults[n] > floor), key=lambda n: -view.faults[n]):
+            node = around.get(line)
+            if (excerpt := excerpt_of(view.source, *span_of(code, node)) if node else whole) not in found:
+                found.append(excerpt)
+            if len(found) == _FUNCTIONS:
+                break
+        return found or [whole]
+
+    def parts(self, view: Any) -> list[tuple[Excerpt, list[EditCells], list[np.ndarray]]]:
+        "What is read of a program, and what is known of its cells; the parts of the last view are kept"
         key = view.source, tuple(view.faults.items()), view.message, view.baseline
         if not self._parts or self._parts[0] != key:
-            text = load_lexemes().encode(view.source)
-            found = windows(text, view.faults, self.most if len(text) <= self.most - 2 else self.part)
-            levels = self.refiner.config["fault_levels"]
-            self._parts = key, [(part, cell_numbers(part, view, levels)) for part in found]
+            self._parts = key, [(excerpt, *self._read(excerpt, view)) for excerpt in self.excerpts(view)]
         return self._parts[1]
+
+    def _read(self, excerpt: Excerpt, view: Any) -> tuple[list[EditCells], list[np.ndarray]]:
+        text, above = load_lexemes().encode(excerpt.text), excerpt.above
+        last = above + 1 + excerpt.text.count("\n")
+        faults = {line - above: fault for line, fault in view.faults.items() if above < line <= last}
+        told = faults if len({*faults.values()}) > 1 else None
+        found = windows(text, told, self.most if len(text) <= self.most - 2 else self.part)[:_PARTS]
+        levels = self.refiner.config["fault_levels"]
+        return found, [cell_numbers(part, view, levels, above) for part in found]
 
     def prepare(self, view: Any) -> None:
         "Read a program, so that its edits are ranked at once; may be called in another thread"
-        for part, known in self.parts(view):
-            self.refiner.scores(part, np.zeros((0, len(EDIT_COLUMNS)), np.int64), known)
+        for _, parts, numbers in self.parts(view):
+            for part, known in zip(parts, numbers, strict=True):
+                self.refiner.scores(part, np.zeros((0, len(EDIT_COLUMNS)), np.int64), known)
 
     def __call__(self, code: Code, edits: list[Edit], view: Any = None) -> list[float]:
         "Log-scores of the edits"
         view = View(code.source) if view is None else view
-        found = np.array(self.prior(code, edits, view), np.float64)
+        found = self.share * np.array(self.prior(code, edits, view), np.float64)
         if (read := (view.source, tuple(view.faults.items()), view.message)) != self._of:
             self._of, self._gains = read, {}
         keys = [(e.operator, e.splices) for e in edits]
@@ -291,13 +324,17 @@ class PlainRanker:
 
     def _score(self, edits: list[Edit], view: Any) -> None:
         "Note the gains of edits that a part shows"
-        parts = self.parts(view) if edits else []
-        shares = rows_by_window([part for part, _ in parts], edits, self.refiner.operators) if parts else []
-        for (part, known), (mine, rows) in zip(parts, shares, strict=True):
-            if len(mine):
-                scores = self.refiner.scores(part, np.concatenate([np.zeros_like(rows[:1]), rows]), known)
-                keys = [(edits[k].operator, edits[k].splices) for k in mine.tolist()]
-                self._gains |= dict(zip(keys, (scores[1:] - scores[0]).tolist(), strict=True))
+        for excerpt, parts, numbers in self.parts(view) if edits else ():
+            inside = [(e, moved) for e in edits if (moved := excerpt.moved(e))]
+            shares = rows_by_window(parts, [moved for _, moved in inside], self.refiner.operators)
+            for part, known, (mine, rows) in zip(parts, numbers, shares, strict=True):
+                if len(mine):
+                    scores = self.refiner.scores(part, np.concatenate([np.zeros_like(rows[:1]), rows]), known)
+                    keys = [(inside[k][0].operator, inside[k][0].splices) for k in mine.tolist()]
+                    self._gains = dict(zip(keys, (scores[1:] - scores[0]).tolist(), strict=True)) | self._gains
+
+
+_FUNCTIONS, _PARTS = 2, 8  # that are read of a long text; windows of each at most
 
 # %% ../../nbs/repair/23_plain_refiner.ipynb #4b04195e
 SHARED, SUMS = "embedding.safetensors", "sums.json"

@@ -24,7 +24,8 @@ from ..corpus.sample import Example
 from ..corpus.syntax import repairs_of_syntax, syntax_error
 from .harness import Verdict
 from phoenix.repair.rank import (
-    Candidate, Ranker, View, blanked, candidate_of, edits_of, prior_ranker, repair_operators, tiers_of,
+    Candidate, Ranker, View, blanked, candidate_of, edits_of, lines_of_node, outer_functions, prior_ranker,
+    repair_operators, tiers_of,
 )  # fmt: skip
 from .value_templates import told_text, words_of
 from .spectrum import code_of, fault_of, line_faults, mixed_faults
@@ -38,8 +39,8 @@ class Frontier:
         self.view, self.ranker = view, ranker
         floor = min(view.faults.values(), default=0.0)
         above = sorted((line for line, score in view.faults.items() if score > floor), key=lambda n: -view.faults[n])
-        suspects = {*above[:_LOOKED]} or {*view.faults}
-        self.code = code_of(blanked(view.source, suspects))
+        self.suspects = {*above[:_LOOKED]} or {*view.faults}
+        self.code = code_of(blanked(view.source, self.suspects))
         self.tiers, seen = tiers_of(operators, view.failure), set()
         self.streams = [edits_of(self.code, tier, seen) for tier in self.tiers]  # what is not listed yet
         self.waiting: list[tuple[float, int, Edit]] = []  # a heap: negative score, number, edit
@@ -59,6 +60,19 @@ class Frontier:
             self._list()
         self.ranker = ranker
         self._rank([])
+
+    def list_all(self) -> None:
+        "List what there is for the functions with suspect lines, but for the last tier, and rank it at one time"
+        around = (lines_of_node(self.code, node) for node in outer_functions(self.code))
+        lines = self.suspects.union(*(lines for lines in around if not self.suspects.isdisjoint(lines)))
+        until, some = time.monotonic() + _AHEAD * (self.end - time.monotonic()), []
+        while len(self.streams) > 1:
+            for edit in self.streams.pop(0):
+                if self.code.line(edit.start) in lines or getattr(edit.site, "lineno", 0) in lines:
+                    some.append(edit)
+                if time.monotonic() > until or len(some) >= _MOST:
+                    break
+        self._rank(some)
 
     def give(self, candidates: Iterable[Candidate]) -> None:
         "Candidates from elsewhere, to be tried next"
@@ -129,6 +143,7 @@ _FIRST = 2000  # edits of the first tier at most that are listed before the firs
 _AT_ONCE, _PAUSE = 3000, 0.4  # edits that a ranker which is not the prior is told of first; seconds to list them
 _QUICK = 64  # candidates that are given out before more are listed
 _SHARE = 0.5  # of the time goes into listing, while candidates run
+_AHEAD = 0.3  # of the time goes into listing, where all is listed before it is ranked
 _SLICE = 256  # edits that are listed at one time
 _MOST = 50_000  # edits that wait, or twice as many for a while
 _LOOKED = 1500  # lines at most that are looked into, if some are more suspect than others
@@ -615,6 +630,7 @@ def propose(
         faults = view.faults or line_faults(view.source)
         found = Frontier(view._replace(faults=faults), ranker, repair_operators(withheld))
         found.end = until
+        found.list_all()
         return [c for c in islice(iter(found), most) if c]
     some = zip(range(most), repairs_of_syntax(view.source), strict=False)
     edits = takewhile(lambda pair: pair[0] == 0 or time.monotonic() < until, some)
