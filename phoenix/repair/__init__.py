@@ -40,9 +40,9 @@ if TYPE_CHECKING:
         words_of, told_text, short_expressions
     )
     from .rank import (
-        Ranker, LATE, PRIORS, prior_rate, View, Candidate, repair_operators, blanked, outer_functions, span_of,
-        lines_of_node, edits_of, edit_class, smoothed_rates, edit_counts, measure_priors, prior_table, read_priors,
-        called_for, tiers_of, unfilled, prior_ranker, candidate_of
+        Ranker, LATE, PRIORS, prior_rate, View, Candidate, repair_operators, blanked, outer_functions, lines_of_node,
+        edits_of, edit_class, smoothed_rates, edit_counts, measure_priors, prior_table, read_priors, called_for, tiers_of,
+        unfilled, prior_ranker, candidate_of
     )
     from .edit_cells import (
         SPANS, FIRST_TOKENS, LAST_TOKENS, EDIT_COLUMNS, NOTHING, UNKNOWN, INSERTED, EditCells, cells_of, part_around,
@@ -152,8 +152,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['cli', 'contest', 
     ],
     'rank': [
         'Ranker', 'LATE', 'PRIORS', 'prior_rate', 'View', 'Candidate', 'repair_operators', 'blanked', 'outer_functions',
-        'span_of', 'lines_of_node', 'edits_of', 'edit_class', 'smoothed_rates', 'edit_counts', 'measure_priors',
-        'prior_table', 'read_priors', 'called_for', 'tiers_of', 'unfilled', 'prior_ranker', 'candidate_of'
+        'lines_of_node', 'edits_of', 'edit_class', 'smoothed_rates', 'edit_counts', 'measure_priors', 'prior_table',
+        'read_priors', 'called_for', 'tiers_of', 'unfilled', 'prior_ranker', 'candidate_of'
     ],
     'edit_cells': [
         'SPANS', 'FIRST_TOKENS', 'LAST_TOKENS', 'EDIT_COLUMNS', 'NOTHING', 'UNKNOWN', 'INSERTED', 'EditCells',

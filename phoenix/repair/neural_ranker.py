@@ -7,7 +7,6 @@ __all__ = ['Change', 'cell_facts', 'likely_changes', 'apply_changes', 'propose_c
 
 # %% ../../nbs/repair/25_neural_ranker.ipynb #d114de26
 import ast
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,31 +21,14 @@ from ..corpus.lexemes import load_lexemes
 from ..corpus.vocabulary import BEGIN, FINISH, FIRST_PIECE, FIRST_SLOT, FREE, MASK, PAD, SEPARATOR, WRAP
 from ..refine.model import Cells
 from .edit_cells import INSERTED, EditCells, rows_by_window, shared_start, windows, write_targets
+from .plain_refiner import cell_numbers
 from .rank import Candidate
 from .refiner import Facts, Read, RepairRefiner
 
 # %% ../../nbs/repair/25_neural_ranker.ipynb #0276fafd
 def cell_facts(cells: EditCells, view: Any, levels: int = 8) -> Facts:
     "What a `View` knows of the cells: suspicion, coverage, and the names of which the message speaks"
-    lines, faults = cells.lines, getattr(view, "faults", None) or {}
-    level = np.array([1 + min(levels - 1, int(levels * faults.get(n, 0.0))) for n in lines.tolist()])
-    runs = np.zeros(len(cells), np.int64)
-    cases = getattr(getattr(view, "baseline", None), "cases", None) or ()
-    if covered := [(getattr(c, "outcome", None), set(getattr(c, "lines", ()))) for c in cases]:
-        failing = set().union(*(ran for outcome, ran in covered if not _passed(outcome)))
-        every = set().union(*(ran for _, ran in covered))
-        if every:
-            runs = np.array([3 if n in failing else 2 if n in every else 1 for n in lines.tolist()])
-    named = set(re.findall(r"'(\w+)'", getattr(view, "message", "") or ""))
-    inside = slice(cells.first, cells.first + len(cells) - 2)
-    words = [cells.encoded.code[a:b] for a, b in cells.encoded.spans[inside].tolist()] if named else []
-    marks = np.array([0, *(int(w in named) for w in words), 0] if named else [0] * len(cells))
-    put = lambda x: torch.as_tensor(np.asarray(x, np.int64))[None]
-    return Facts(put(level if faults else np.zeros(len(cells))), put(runs), put(marks))
-
-
-def _passed(outcome: Any) -> bool:
-    return outcome is True or getattr(outcome, "name", str(outcome)).upper() in ("PASSED", "PASS", "OK")
+    return Facts(*torch.from_numpy(cell_numbers(cells, view, levels))[:, None])
 
 # %% ../../nbs/repair/25_neural_ranker.ipynb #d4b6ae49
 Change = tuple[int, int, tuple[int, ...]]  # cell, 0 to replace it or 1 to write in front of it, tokens

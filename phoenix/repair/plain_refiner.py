@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from ..corpus.code import Code
-from ..corpus.edits import Edit
+from ..corpus.edits import Edit, first_line
 from ..corpus.lexemes import load_lexemes
 from ..corpus.vocabulary import FREE, PAD
 from ..options import expect_int
 from phoenix.repair.edit_cells import (
     EDIT_COLUMNS, FIRST_TOKENS, INSERTED, LAST_TOKENS, EditCells, Excerpt, excerpt_of, rows_by_window, windows,
 )  # fmt: skip
-from .rank import View, lines_of_node, outer_functions, prior_ranker, span_of
+from .rank import View, lines_of_node, outer_functions, prior_ranker
 from .spectrum import code_of
 
 # %% ../../nbs/repair/23_plain_refiner.ipynb #796f8410
@@ -277,10 +277,11 @@ class PlainRanker:
         if len(load_lexemes().encode(view.source)) <= self.most - 2:
             return [whole]
         code, found, floor = code_of(view.source), [], min(view.faults.values(), default=0.0)
-        around = {line: n for n in outer_functions(code) for line in lines_of_node(code, n)}
+        around = {line: n for n in outer_functions(code) for line in lines_of_node(n)}
         for line in sorted((n for n in view.faults if view.faults[n] > floor), key=lambda n: -view.faults[n]):
             node = around.get(line)
-            if (excerpt := excerpt_of(view.source, *span_of(code, node)) if node else whole) not in found:
+            span = (code.starts[first_line(node) - 1], code.spans[node][1]) if node else (0, None)
+            if (excerpt := excerpt_of(view.source, *span)) not in found:
                 found.append(excerpt)
             if len(found) == _FUNCTIONS:
                 break

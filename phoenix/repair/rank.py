@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Ranker', 'LATE', 'PRIORS', 'prior_rate', 'View', 'Candidate', 'repair_operators', 'blanked', 'outer_functions',
-           'span_of', 'lines_of_node', 'edits_of', 'edit_class', 'smoothed_rates', 'edit_counts', 'measure_priors',
-           'prior_table', 'read_priors', 'called_for', 'tiers_of', 'unfilled', 'prior_ranker', 'candidate_of']
+           'lines_of_node', 'edits_of', 'edit_class', 'smoothed_rates', 'edit_counts', 'measure_priors', 'prior_table',
+           'read_priors', 'called_for', 'tiers_of', 'unfilled', 'prior_ranker', 'candidate_of']
 
 # %% ../../nbs/repair/20_rank.ipynb #8fec323d
 import ast
@@ -18,7 +18,7 @@ from math import log
 from typing import Any, NamedTuple
 
 from ..corpus.code import BUILTINS, FUNCTIONS, Code
-from ..corpus.edits import OPERATORS, Edit, Operator, Splice, apply_edits, selected
+from ..corpus.edits import OPERATORS, Edit, Operator, Splice, apply_edits, first_line, selected
 from .spectrum import code_of
 from .templates import TEMPLATES
 from .value_templates import compare_more, compose
@@ -68,9 +68,10 @@ def blanked(
         return source
     code, wanted, text = code_of(source), set(lines), list(source)
     for node in outer_functions(code):
-        start, end = span_of(code, node.body[0])[0], code.spans[node.body[-1]][1]
+        first, end = node.body[0], code.spans[node.body[-1]][1]
+        start = min(code.spans[first][0], code.starts[first_line(first) - 1] + first.col_offset)  # of its decorators
         breaks = code.line(end) - code.line(start)
-        if wanted.isdisjoint(lines_of_node(code, node)) and (free := end - start - 4 - breaks) >= 0:
+        if wanted.isdisjoint(lines_of_node(node)) and (free := end - start - 4 - breaks) >= 0:
             text[start:end] = "pass" + "\n" * breaks + " " * free
     return "".join(text)
 
@@ -80,16 +81,9 @@ def outer_functions(code: Code) -> list[Any]:
     return [node for node in code.nodes(*FUNCTIONS) if not code.above(node, *FUNCTIONS)]
 
 
-def span_of(code: Code, node: Any) -> tuple[int, int]:
-    "First character of a statement, or of its decorators, and the one behind its last"
-    start, end = code.spans[node]
-    first = [code.spans[d][0] for d in getattr(node, "decorator_list", ())][:1]
-    return code.source.rindex("@", 0, *first) if first else start, end
-
-
-def lines_of_node(code: Code, node: Any) -> range:
+def lines_of_node(node: Any) -> range:
     "The lines of a statement with its decorators"
-    return range(code.line(span_of(code, node)[0]), node.end_lineno + 1)
+    return range(first_line(node), node.end_lineno + 1)
 
 # %% ../../nbs/repair/20_rank.ipynb #318fae7b
 LATE = (compose.__name__, compare_more.__name__)  # many, and seldom right: listed when the others are tried

@@ -63,7 +63,7 @@ class Frontier:
 
     def list_all(self) -> None:
         "List what there is for the functions with suspect lines, but for the last tier, and rank it at one time"
-        around = (lines_of_node(self.code, node) for node in outer_functions(self.code))
+        around = (lines_of_node(node) for node in outer_functions(self.code))
         lines = self.suspects.union(*(lines for lines in around if not self.suspects.isdisjoint(lines)))
         until, some = time.monotonic() + _AHEAD * (self.end - time.monotonic()), []
         while len(self.streams) > 1:
